@@ -1,0 +1,57 @@
+"""`torchdx run`: an unchanged script is observed."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from torchdx.boot import program
+from torchdx.boot.session import Options, Session, environment
+from torchdx.record.index import new_path
+
+_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command("run", context_settings=_SETTINGS)
+@click.option("-m", "module", is_flag=True, help="The program is a module, as for python -m.")
+@click.option("--record", type=click.Path(path_type=Path), help="Where the record goes.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the record is kept.")
+@click.option("--no-eager", is_flag=True, help="Never run a compiled program's step eagerly.")
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
+def command(
+    arguments: tuple[str, ...], *, module: bool, record: Path | None, quiet: bool, no_eager: bool
+) -> int:
+    """Run a script or module under observation.
+
+    Torchdx's own options stand before PROGRAM; all that follows is the program's. Its output, exit
+    status and results are as without torchdx.
+
+    \b
+    torchdx run train.py --epochs 5
+    torchdx run -m package.train
+    torchrun --nproc-per-node 2 -m torchdx run train.py
+    """
+    told = program.parse(arguments, module=module)
+    path = (record or _path_for(told.name)).absolute()
+    options = Options(quiet=quiet, eager=not no_eager)
+    facts = {"argv": list(arguments), "module": module, "folder": told.folder}
+    os.environ.update(environment(path, options))
+    session = Session(path, options, facts)
+    session.begin()
+    try:
+        status = program.run(told)
+    except KeyboardInterrupt:
+        session.ended_with(130)
+        sys.excepthook = lambda *_: None  # it has been printed; Python now ends as on Ctrl-C
+        raise
+    session.ended_with(status)
+    return status
+
+
+def _path_for(name: str) -> Path:
+    """A new record; ranks that one agent started share it."""
+    agent = os.environ.get("TORCHELASTIC_RUN_ID")
+    if agent is None:
+        return new_path(name)
+    return new_path(name).with_stem(f"{name}-torchrun-{os.getppid()}")

@@ -1,0 +1,203 @@
+"""Turns the autograd graph behind a loss into plain data, once per structure.
+
+Walking costs microseconds and is done at every backward; reading the nodes costs milliseconds and
+is done for structures that were not seen before. Names with an underscore are torch's own and
+private: `tests/test_private_torch.py` fails when one of them goes away.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from torchdx.events.frames import Frames
+from torchdx.graph.model import HEADS, LEAF
+
+MAX_NODES = 50_000  # a larger graph is walked this far and marked so
+
+_SUFFIX = re.compile(r"Backward\d*$")
+_WRAP = 1 << 64  # negative numbers come back from torch as unsigned 64-bit
+_SCALARS = (
+    "reduction dim dims p training dropout_p groups ignore_index self_sym_sizes mat1_sym_sizes "
+    "mat2_sym_sizes bias_sym_sizes_opt exponent min max keepdim transposed correction"
+).split()
+_MAX_CLASSES = 2_000  # class weights and label counts beyond this are left out
+
+Emitted = dict[str, Any]
+
+
+class Walk(NamedTuple):
+    """One pass over a graph: its nodes, a number for its structure, and its leaf tensors."""
+
+    nodes: list[Any]
+    key: int
+    leaves: list[Any]
+
+
+def walk(root: Any) -> Walk:
+    """Visit every node behind `root` once, in a fixed order."""
+    index: dict[Any, int] = {}
+    shape: list[Any] = []
+    leaves: list[Any] = []
+    waiting = [root]
+    while waiting and len(index) < MAX_NODES:
+        node = waiting.pop()
+        seen = index.get(node)
+        if seen is not None:
+            shape.append(seen)
+            continue
+        index[node] = len(index)
+        kind = type(node)
+        shape.append(kind)
+        if kind.__name__ == LEAF:
+            leaves.append(node.variable)
+        for below, _ in node.next_functions:
+            if below is not None:
+                waiting.append(below)
+    return Walk(list(index), hash(tuple(shape)) & 0x7FFFFFFFFFFFFFFF, leaves)
+
+
+def read_nodes(
+    nodes: list[Any], frames: Frames, label: Callable[[Any], str]
+) -> tuple[list[Emitted], str]:
+    """The nodes of a walk as plain data, and why part of the graph is opaque, if it is."""
+    index = {node: i for i, node in enumerate(nodes)}
+    opaque = "the graph is too large to be read whole" if len(nodes) >= MAX_NODES else ""
+    plain = []
+    for node in nodes:
+        raw = node.name().rpartition("::")[2]
+        if raw.startswith("CheckpointFunctionBackward"):
+            opaque = "reentrant activation checkpointing hides what runs inside it"
+        elif raw.startswith("CompiledFunctionBackward"):
+            opaque = "a compiled region hides what runs inside it"
+        plain.append(_read(node, _SUFFIX.sub("", raw), index, frames, label))
+    return plain, opaque
+
+
+def _read(
+    node: Any, op: str, index: dict[Any, int], frames: Frames, label: Callable[[Any], str]
+) -> Emitted:
+    entry: Emitted = {"op": op}
+    metadata = node._input_metadata
+    if metadata:
+        entry["shape"] = [int(size) for size in metadata[0].shape]
+        entry["dtype"] = str(metadata[0].dtype).removeprefix("torch.")
+    if op == LEAF:
+        entry["leaf"] = label(node.variable)
+        return entry
+    entry["in"] = [
+        [index[below], position] if below is not None and below in index else None
+        for below, position in node.next_functions
+    ]
+    saved = _scalars(node)
+    if op in HEADS:
+        saved |= _head_values(node, op)
+    elif op in {"Div", "Mul"} and entry.get("shape") == []:
+        saved["other"] = _number(node, "_saved_other")
+    if saved:
+        entry["saved"] = saved
+    stack = node.metadata.get("traceback_")
+    if stack:
+        entry["line"], via = frames.of_stack(stack)
+        if via:
+            entry["via"] = via
+    return entry
+
+
+def _scalars(node: Any) -> Emitted:
+    saved: Emitted = {}
+    for name in _SCALARS:
+        try:
+            value = getattr(node, "_saved_" + name)
+        except (AttributeError, RuntimeError):
+            continue
+        if not isinstance(value, torch.Tensor):
+            saved[name] = _signed(value)
+    return saved
+
+
+def _signed(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value - _WRAP if value >= _WRAP >> 1 else value
+    if isinstance(value, tuple | list):
+        return [_signed(item) for item in value]
+    return value if isinstance(value, float | str) else str(value)
+
+
+def _tensor(node: Any, name: str) -> torch.Tensor | None:
+    """A tensor that autograd kept; None when it is gone, was changed in place, or is absent."""
+    try:
+        value = getattr(node, name)
+    except (AttributeError, RuntimeError):
+        return None
+    return value.detach() if isinstance(value, torch.Tensor) else None
+
+
+def _number(node: Any, name: str) -> float | None:
+    value = _tensor(node, name)
+    return float(value) if value is not None and value.numel() == 1 else None
+
+
+def _head_values(node: Any, op: str) -> Emitted:
+    values: Emitted = {}
+    with contextlib.suppress(RuntimeError), torch.no_grad():
+        target, given = _tensor(node, "_saved_target"), _tensor(node, "_saved_self")
+        if target is not None and target.numel():
+            values |= _target_values(target)
+        if given is not None and given.numel() and given.is_floating_point():
+            values["self_min"], values["self_max"] = float(given.min()), float(given.max())
+            values["self_shape"] = list(given.shape)
+            if op.startswith("NllLoss"):
+                values |= _log_probability_values(given)
+        for name in ("weight", "pos_weight"):
+            weight = _tensor(node, f"_saved_{name}")
+            if weight is not None and weight.numel() <= _MAX_CLASSES:
+                values[name] = weight.float().flatten().tolist()
+        if op.startswith("NllLoss") and "weight" in values:
+            values["counts"] = label_counts(node, len(values["weight"]))
+    return values
+
+
+def _target_values(target: torch.Tensor) -> Emitted:
+    strides = zip(target.stride(), target.shape, strict=True)
+    return {
+        "target_min": float(target.min()),
+        "target_max": float(target.max()),
+        "target_mean": float(target.double().mean()),
+        "target_shape": list(target.shape),
+        "target_repeated": any(stride == 0 and size > 1 for stride, size in strides),
+    }
+
+
+def _log_probability_values(given: torch.Tensor) -> Emitted:
+    """How far the exponentials of a loss's input are from summing to one over the classes."""
+    dim = 1 if given.dim() > 1 else 0
+    total = torch.logsumexp(given.float(), dim).abs().max()
+    return {"self_logsumexp": float(total), "classes": given.shape[dim]}
+
+
+def label_counts(node: Any, classes: int) -> list[int]:
+    """How often each class is asked for by the targets of an `NllLoss` node."""
+    target = _tensor(node, "_saved_target")
+    if target is None:
+        return []
+    flat = target.flatten()
+    ignored = _signed(getattr(node, "_saved_ignore_index", -100))
+    kept = flat[(flat != ignored) & (flat >= 0) & (flat < classes)]
+    return [int(n) for n in torch.bincount(kept, minlength=classes).tolist()]
+
+
+def find_head(root: Any, reach: int = 12) -> Any | None:
+    """The loss operation within a few nodes of the root, None when there is none so near."""
+    waiting, seen = [root], 0
+    while waiting and seen < reach:
+        node = waiting.pop(0)
+        seen += 1
+        if _SUFFIX.sub("", node.name().rpartition("::")[2]) in HEADS:
+            return node
+        waiting.extend(below for below, _ in node.next_functions if below is not None)
+    return None

@@ -1,0 +1,126 @@
+"""What each backward pass shows of its loss graph; a new structure is read and written down."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchdx.events.loop import Loop
+from torchdx.events.models import Models
+from torchdx.events.recorder import Recorder
+from torchdx.graph import capture, suspects
+from torchdx.instruments.looks import Stillness
+
+MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
+MAX_LEAF_SETS = 10_000
+LABEL_BATCHES = 50  # batches whose labels are counted, where the loss has class weights
+GROWING = 8  # backward passes in a row, each with more nodes than the one before
+
+
+class Sightings:
+    """Numbers structures, follows which parameters were reached, and how sizes go."""
+
+    def __init__(self, recorder: Recorder, loop: Loop, models: Models) -> None:
+        self._recorder, self._loop, self._models = recorder, loop, models
+        self._still = Stillness(recorder)
+        self._numbers: dict[int, int] = {}
+        self._leaf_sets: set[int] = set()
+        self._version = 0
+        self._sizes: list[int] = []
+        self._labels: dict[int, list[int]] = {}
+        self.counts: dict[int, int] = {}
+
+    def backward(self, root: Any, line: int | None) -> int:
+        """A backward pass begins from `root`; returns the number of its graph's structure."""
+        function = getattr(root, "grad_fn", None)
+        number = self._bare(root, line) if function is None else self._graph(function, line)
+        self.counts[number] = self.counts.get(number, 0) + 1
+        return number
+
+    def close(self) -> None:
+        """Write down the labels counted."""
+        for number, counts in self._labels.items():
+            self._recorder.event("labels", line=0, graph=number, counts=counts)
+
+    def _bare(self, root: Any, line: int | None) -> int:
+        """A root without history: a tensor that was made anew, or one that needs no gradient."""
+        number = self._numbers.setdefault(0, len(self._numbers) + 1)
+        if number not in self.counts:
+            nodes = [{"op": "AccumulateGrad", "leaf": ""}]
+            self._emit(number, line, nodes, "")
+            needs = bool(getattr(root, "requires_grad", False))
+            self._recorder.event("bare-root", line=line, needs_grad=needs, suspects=self._search())
+        return number
+
+    def _graph(self, function: Any, line: int | None) -> int:
+        seen = capture.walk(function)
+        if not self._loop.optimizer_steps:
+            parameters = [p for p in seen.leaves if isinstance(p, nn.Parameter)]
+            self._still.backward(self._loop.backwards + 1, parameters, line)
+        self._grow(len(seen.nodes), line)
+        self._reach(seen.leaves)
+        number = self._numbers.get(seen.key)
+        if number is None:
+            number = self._numbers[seen.key] = len(self._numbers) + 1
+            if number <= MAX_GRAPHS:
+                self._read(seen, number, line)
+        if number in self._labels and self.counts.get(number, 0) < LABEL_BATCHES:
+            self._count_labels(number, function)
+        return number
+
+    def _read(self, seen: capture.Walk, number: int, line: int | None) -> None:
+        self._models.see_owners(seen.leaves)
+        nodes, opaque = capture.read_nodes(seen.nodes, self._recorder.frames, self._models.label)
+        self._emit(number, line, nodes, opaque)
+        weighted = [len(n["saved"]["counts"]) for n in nodes if "counts" in n.get("saved", {})]
+        if weighted:
+            self._labels[number] = [0] * weighted[0]
+        if not opaque and not any(self._models.names.of(leaf) for leaf in seen.leaves):
+            self._recorder.event(
+                "no-parameters", line=line, graph=number, suspects=self._search()
+            )
+
+    def _emit(self, number: int, line: int | None, nodes: list[Any], opaque: str) -> None:
+        entry = {"e": "graph", "key": number, "step": self._recorder.steps, "line": line}
+        self._recorder.emit({**entry, "nodes": nodes, "opaque": opaque}, now=True)
+
+    def _search(self) -> list[list[object]]:
+        frames = self._recorder.frames
+        return suspects.search(frames.user_frames(1), frames)
+
+    def _grow(self, size: int, line: int | None) -> None:
+        self._sizes.append(size)
+        if len(self._sizes) < GROWING:
+            return
+        sizes, self._sizes = self._sizes, []
+        if all(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+            self._recorder.event("growing-graph", line=line, sizes=sizes)
+
+    def _reach(self, leaves: list[Any]) -> None:
+        if self._version != self._models.names.version:
+            self._version = self._models.names.version
+            self._leaf_sets.clear()
+        key = hash(tuple(map(id, leaves)))
+        if key in self._leaf_sets or len(self._leaf_sets) > MAX_LEAF_SETS:
+            return
+        self._leaf_sets.add(key)
+        names = {self._models.names.of(leaf) for leaf in leaves}
+        new = sorted(names - self._recorder.record.reached - {None})  # type: ignore[type-var]
+        if new:
+            self._recorder.emit({"e": "reached", "step": self._recorder.steps, "params": new})
+        if self._recorder.steps > 0:
+            self._late(leaves)
+
+    def _late(self, leaves: list[Any]) -> None:
+        """Parameters met after the first step that belong to no model that lasts."""
+        late = [p for p in leaves if isinstance(p, nn.Parameter) and not self._models.lasting(p)]
+        if late:
+            shapes = [list(p.shape) for p in late[:20]]
+            self._recorder.event("late-parameters", count=len(late), shapes=shapes)
+
+    def _count_labels(self, number: int, function: torch.autograd.graph.Node) -> None:
+        head = capture.find_head(function)
+        totals = self._labels[number]
+        counts = [] if head is None else capture.label_counts(head, len(totals))
+        if counts:
+            self._labels[number] = [a + b for a, b in zip(totals, counts, strict=True)]

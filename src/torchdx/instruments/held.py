@@ -1,0 +1,91 @@
+"""Looks for losses that the program holds on to together with their history.
+
+After an optimizer step the loss of that step is of no more use; a variable whose value is a sum
+over the losses of all steps, or a list of them, keeps every one of their graphs alive.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from torchdx.events.recorder import Recorder
+
+MAX_LINKS = 5_000  # a longer chain is followed no further
+_FRAMES = 4  # frames of the user's program that are searched, nearest first
+
+
+def look(recorder: Recorder) -> None:
+    """Record every variable of the running user frames that holds a chain of losses."""
+    for frame in recorder.frames.user_frames(_FRAMES):
+        local = frame.f_locals
+        for name, links, kind in _chains(local):
+            line = _line_of(frame, name)
+            if line is not None:
+                number = recorder.frames.number(
+                    frame.f_code.co_filename, line, frame.f_code.co_name
+                )
+                recorder.event("held", line=number, name=name, links=links, form=kind)
+        if type(local) is dict and local is not frame.f_globals:
+            local.clear()  # before Python 3.13 a copy that would keep the values alive
+
+
+def _chains(local: Any) -> Iterator[tuple[str, int, str]]:
+    for name, value in list(local.items()):
+        yield from _chain(name, value)
+        if name == "self":
+            for inner, held in list(getattr(value, "__dict__", {}).items()):
+                yield from _chain(f"self.{inner}", held)
+
+
+def _chain(name: str, value: Any) -> Iterator[tuple[str, int, str]]:
+    if isinstance(value, torch.Tensor):
+        if _scalar_with_history(value) and (links := sum_links(value)) > 1:
+            yield name, links, "sum"
+    elif isinstance(value, list) and len(value) > 1 and _scalar_with_history(value[-1]):
+        yield name, sum(map(_scalar_with_history, value[-MAX_LINKS:])), "list"
+
+
+def _scalar_with_history(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.grad_fn is not None and value.numel() == 1
+
+
+def sum_links(total: torch.Tensor) -> int:
+    """How many additions one behind another made a scalar."""
+    node: Any = total.grad_fn
+    links = 0
+    while links < MAX_LINKS and node is not None and node.name().startswith("AddBackward"):
+        links += 1
+        below = [n for n, _ in node.next_functions if n is not None]
+        chained = [n for n in below if n.name().startswith("AddBackward")]
+        node = chained[0] if chained else None
+    return links
+
+
+def _line_of(frame: FrameType, name: str) -> int | None:
+    """The line that adds to a variable: `name += ...`, `name = name + ...`, `name.append(...)`."""
+    try:
+        source = textwrap.dedent(inspect.getsource(frame.f_code))
+        tree = ast.parse(source)
+    except (OSError, SyntaxError, TypeError):
+        return None
+    first = 1 if frame.f_code.co_name == "<module>" else frame.f_code.co_firstlineno
+    for node in ast.walk(tree):
+        if _adds_to(node, name):
+            return first + node.lineno - 1  # type: ignore[attr-defined]
+    return None
+
+
+def _adds_to(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.AugAssign):
+        return ast.unparse(node.target) == name
+    if isinstance(node, ast.Assign):
+        named = any(ast.unparse(target) == name for target in node.targets)
+        return named and isinstance(node.value, ast.BinOp) and name in ast.unparse(node.value)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in {"append", "extend"} and ast.unparse(node.func.value) == name
+    return False

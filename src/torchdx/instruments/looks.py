@@ -1,0 +1,201 @@
+"""Measures single optimizer steps closely: gradients, real weight change, what was left over.
+
+A look begins when the step before it ends, so that it can tell whether anything cleared the
+gradients in between. Weights are compared on an even sample of each parameter, before and after.
+"""
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from torchdx.events.recorder import Recorder, Sparse
+
+SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
+DENSE = 5  # steps looked at from the first
+
+
+class _State:
+    """What is known of one optimizer between its steps."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = weakref.ref(optimizer)
+        self.sparse = Sparse(DENSE, ratio=1.6)
+        self.looking = True
+        self.left: int | None = None  # gradients not cleared since its last step; None: unknown
+        self.before: list[torch.Tensor] | None = None
+
+    def parameters(self) -> list[torch.Tensor]:
+        optimizer = self.optimizer()
+        return [] if optimizer is None else parameters_of(optimizer)
+
+
+def parameters_of(optimizer: Optimizer) -> list[torch.Tensor]:
+    """The parameters that an optimizer holds and that require a gradient now."""
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    return [p for p in held if p.requires_grad]
+
+
+@contextlib.contextmanager
+def unseen() -> Iterator[None]:
+    """For measuring: no history, and no tensor subclass of the user's gets a say."""
+    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+        yield
+
+
+class Looks:
+    """Looks at chosen steps of every optimizer."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._states: dict[int, _State] = {}
+
+    def add(self, number: int, optimizer: Optimizer) -> None:
+        """An optimizer was made, or is met for the first time."""
+        if number in self._states:
+            return
+        self._states[number] = _State(optimizer)
+        self._states[number].sparse.due(1)
+
+    def before_backward(self) -> None:
+        """Count the gradients of earlier steps that are still there."""
+        for state in self._states.values():
+            if state.looking and state.left != 0:
+                left = _nonzero([p.grad for p in state.parameters()])
+                state.left = left if state.left is None else min(state.left, left)
+
+    def cleared(self, parameters: set[int]) -> None:
+        """The gradients of these parameters (by `id`) were cleared."""
+        for state in self._states.values():
+            if state.looking and state.left != 0:
+                own = state.parameters()
+                if own and id(own[0]) in parameters:
+                    state.left = 0
+
+    def before_step(self, number: int) -> None:
+        """Keep a sample of the weights as they are."""
+        state = self._states.get(number)
+        if state is not None and state.looking:
+            with unseen():
+                state.before = [_sample(p).clone() for p in state.parameters()]
+
+    def after_step(self, number: int, step: int, line: int | None) -> bool:
+        """Finish the look, if one is under way; returns whether there was one."""
+        state = self._states.get(number)
+        if state is None:
+            return False
+        was_looking = state.looking
+        if was_looking:
+            self._recorder.emit({"e": "look", **_measure(state, number, step), "line": line})
+        state.before = None
+        state.left = None
+        state.looking = state.sparse.due(step + 1)
+        return was_looking
+
+
+def _measure(state: _State, number: int, step: int) -> dict[str, Any]:
+    parameters = state.parameters()
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    with unseen():
+        norms = _norms(gradients)
+        changed, weight, update = _change(parameters, state.before)
+    known = None if norms is None else [n for n in norms if n == n]  # noqa: PLR0124  # NaN
+    return {
+        "optimizer": number,
+        "step": step,
+        "parameters": len(parameters),
+        "none": len(parameters) - len(gradients),
+        "zero": 0 if norms is None else sum(n == 0 for n in norms),
+        "changed": changed,
+        "stale": state.left or 0,
+        "grad_norm": None if known is None else sum(n * n for n in known) ** 0.5,
+        "weight_norm": weight,
+        "update_norm": update,
+    }
+
+
+def _norms(tensors: list[Any]) -> list[float] | None:
+    """Euclidean norms; sparse and distributed gradients are left out by asking None of them."""
+    dense = [t for t in tensors if type(t) in _DENSE and t.layout is torch.strided]
+    if len(dense) != len(tensors):
+        return None
+    if not dense:
+        return []
+    try:
+        return [float(n) for n in torch.stack(_same_device(torch._foreach_norm(dense))).tolist()]
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+_DENSE = (torch.Tensor, torch.nn.Parameter)
+
+
+def _same_device(norms: Any) -> list[torch.Tensor]:
+    first = norms[0].device
+    return [n.to(first).float() for n in norms]
+
+
+def _nonzero(gradients: list[Any]) -> int:
+    present = [g for g in gradients if g is not None]
+    with unseen():
+        norms = _norms(present)
+    return 0 if norms is None else sum(n > 0 for n in norms)
+
+
+def _sample(parameter: torch.Tensor) -> torch.Tensor:
+    flat = parameter.detach().reshape(-1)
+    stride = max(1, -(-flat.numel() // SAMPLE))
+    return flat[::stride]
+
+
+def _change(
+    parameters: list[torch.Tensor], before: list[torch.Tensor] | None
+) -> tuple[int, float | None, float | None]:
+    """How many parameters changed; norm of all weights before, and of all changes."""
+    if before is None or len(before) != len(parameters):
+        return 0, None, None
+    changed, weight, update = 0, 0.0, 0.0
+    for parameter, old in zip(parameters, before, strict=True):
+        if not old.numel():
+            continue
+        new = _sample(parameter)
+        share = parameter.numel() / old.numel()
+        moved = not torch.equal(new, old)
+        changed += moved
+        weight += float(torch.linalg.vector_norm(old.float())) ** 2 * share
+        if moved:
+            update += float(torch.linalg.vector_norm((new - old).float())) ** 2 * share
+    return changed, weight**0.5, update**0.5
+
+
+class Stillness:
+    """Whether weights change at all in a program that calls backward but steps no optimizer."""
+
+    CHECKS = (3, 10, 30)
+    PARAMETERS, ELEMENTS = 64, 256
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._first: list[tuple[weakref.ref[Any], torch.Tensor]] = []
+
+    def backward(self, count: int, leaves: list[Any], line: int | None) -> None:
+        """Called before the backward number `count` with the parameters that it reaches."""
+        if count == 1:
+            with unseen():
+                chosen = leaves[: self.PARAMETERS]
+                self._first = [(weakref.ref(p), self._few(p).clone()) for p in chosen]
+        elif count in self.CHECKS and self._first:
+            with unseen():
+                alive = [(ref(), old) for ref, old in self._first]
+                changed = sum(p is not None and not torch.equal(self._few(p), o) for p, o in alive)
+                held = sum(p is not None and p.grad is not None for p, _ in alive)
+                nonzero = _nonzero([p.grad for p, _ in alive if p is not None])
+            facts = {"backwards": count - 1, "of": len(alive), "changed": changed}
+            self._recorder.event("still", line=line, **facts, held=held, nonzero=nonzero)
+
+    def _few(self, parameter: Any) -> torch.Tensor:
+        flat = parameter.detach().reshape(-1)
+        return flat[:: max(1, flat.numel() // self.ELEMENTS)]

@@ -1,0 +1,63 @@
+"""Finds records on disk: the last, by name or path, and a place for a new one."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+from torchdx.errors import RecordError
+from torchdx.record.schema import SUFFIX
+
+FOLDER = ".torchdx"
+
+
+def new_path(name: str, *, folder: Path | None = None) -> Path:
+    """Where the record of a run that starts now goes: `.torchdx/<name>-<date>-<time>-<pid>.dx`."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).stem or name).strip("-") or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return (folder or Path.cwd() / FOLDER) / f"{plain}-{stamp}-{os.getpid()}{SUFFIX}"
+
+
+def shard_path(path: Path, rank: int) -> Path:
+    """The file of one rank; that of rank 0 is the run's own."""
+    return path if rank == 0 else path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
+
+
+def runs(folder: Path | None = None) -> list[Path]:
+    """The runs in a folder (`.torchdx` here), oldest first; shards of other ranks left out."""
+    base = folder or Path(FOLDER)
+    found = [p for p in base.glob(f"*{SUFFIX}") if not re.search(r"\.rank\d+$", p.stem)]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def shards(path: Path) -> list[Path]:
+    """The files of the other ranks of a run, by rank."""
+    found = path.parent.glob(f"{path.stem}.rank*{path.suffix}")
+    return sorted(found, key=lambda p: int(p.stem.rpartition(".rank")[2]))
+
+
+def find(run: str | None) -> Path:
+    """The record that a command means: a path, a name in `.torchdx`, or the last run.
+
+    Raises:
+        RecordError: there is none, or several fit the name.
+    """
+    here = runs()
+    if run is None:
+        if not here:
+            msg = f"no record in {Path(FOLDER).resolve()}. Make one: torchdx run SCRIPT."
+            raise RecordError(msg)
+        return here[-1]
+    if Path(run).is_file():
+        return Path(run)
+    fitting = [path for path in here if path.stem == run]
+    fitting = fitting or [path for path in here if path.stem.startswith(run)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(path.stem for path in fitting[-3:])
+        msg = f"{run!r} fits {len(fitting)} runs ({names}): give more of the name."
+        raise RecordError(msg)
+    known = ", ".join(path.stem for path in here[-3:]) or "none"
+    msg = f"no run is called {run!r} (the last here: {known}). `torchdx runs` lists them."
+    raise RecordError(msg)

@@ -1,0 +1,362 @@
+"""A record as rules see it: facts gathered from entries, the same live as from disk.
+
+`Record.apply` takes the entries in the order in which they were written; `docs/record-format.md`
+lists them. Nothing here imports torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchdx.graph.model import Edge, Line, LossGraph, Node
+
+Json = Mapping[str, Any]
+
+# torch's optimizers whose update does not change when the loss is multiplied by a constant
+# (up to `eps`): Kingma & Ba 2015, section 2.1, for Adam; the others divide by gradient sizes too.
+SCALE_FREE = frozenset(
+    "Adam AdamW NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop Adafactor SparseAdam Lion "
+    "Muon AdamW8bit Adam8bit PagedAdamW".split()
+)
+
+
+@dataclass
+class Model:
+    """A module that no other module holds, as first seen.
+
+    parameters  name -> shape; `trainable` names those that required a gradient then
+    modules     name -> class, the model itself as ``""``
+    """
+
+    id: int
+    cls: str
+    line: Line | None
+    parameters: dict[str, tuple[int, ...]]
+    trainable: frozenset[str]
+    modules: dict[str, str]
+
+
+@dataclass
+class Optimizer:
+    """An optimizer and what it was given.
+
+    step      optimizer steps (of any optimizer) done when it was made
+    trained   optimizer id -> steps that it had already done on some of the same parameters
+    loader    number of the data loader in use when it first stepped, 0 when none
+    """
+
+    id: int
+    cls: str
+    line: Line | None
+    step: int
+    defaults: dict[str, Any]
+    parameters: tuple[str, ...]
+    frozen: frozenset[str]
+    trained: dict[int, int]
+    steps: int = 0
+    loader: int = 0
+    first_loss: float | None = None
+    lrs: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def scale_free(self) -> bool:
+        """Whether a constant factor on the loss leaves its updates as they are."""
+        return self.cls in SCALE_FREE
+
+
+@dataclass(frozen=True)
+class Look:
+    """One optimizer step measured closely.
+
+    step         of this optimizer, from 1
+    parameters   how many it holds; of these `none` had no gradient when it stepped, `zero` only zeros
+    changed      how many parameters it changed
+    stale        how many still held the gradient of the step before (nothing cleared it)
+    grad_norm, weight_norm, update_norm   Euclidean, over all its parameters; None when not measured
+    """
+
+    optimizer: int
+    step: int
+    parameters: int
+    none: int
+    zero: int
+    changed: int
+    stale: int
+    grad_norm: float | None
+    weight_norm: float | None
+    update_norm: float | None
+    line: Line | None
+
+
+@dataclass(frozen=True)
+class StepShape:
+    """What happened in a step, in order: (kind, line, subject) of `data zero backward clip ...`.
+
+    The subject is an optimizer's id for `zero` and `step` (0: cleared through a module), a graph's
+    key for `backward`.
+    """
+
+    id: int
+    optimizer: int
+    events: tuple[tuple[str, Line | None, int], ...]
+
+    def count(self, kind: str) -> int:
+        """How many events of a kind."""
+        return sum(event[0] == kind for event in self.events)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over a data loader, or one stretch without gradients where there is no loader.
+
+    training    the model's mode at its forwards (None: no forward seen)
+    active      how many of its dropout and batch-norm modules were in training mode then
+    accuracy, loss   what the model predicted against the labels of the batches, where both were
+                seen (loss: mean cross-entropy, or mean squared error)
+    """
+
+    loader: int
+    step: int
+    batches: int
+    backwards: int
+    steps: int
+    shuffled: bool
+    training: bool | None
+    active: int
+    no_grad: bool
+    accuracy: float | None
+    loss: float | None
+    rows: int
+    line: Line | None
+
+    @property
+    def validation(self) -> bool:
+        """Whether the model was run in it and nothing was learnt from it."""
+        return self.backwards == 0 and self.steps == 0 and self.training is not None
+
+
+@dataclass
+class Scheduler:
+    """A learning-rate scheduler: how it was made and when it stepped.
+
+    calls       of `step`, the one in its constructor left out; `per_step` of them came after
+                exactly one optimizer step since the call before
+    settings    its own numbers (`T_max`, `step_size`, `gamma`, ...)
+    """
+
+    id: int
+    cls: str
+    optimizer: int
+    line: Line | None
+    step: int
+    settings: dict[str, Any]
+    calls: int = 0
+    per_step: int = 0
+    called_at: Line | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A tensor with history left the graph: `op` on a tensor that `upstream` parameters made."""
+
+    op: str
+    line: Line | None
+    upstream: tuple[str, ...]
+    scalar: bool
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened once, with what is known about it in `facts`."""
+
+    kind: str
+    step: int
+    line: Line | None
+    facts: Json
+
+
+@dataclass
+class Record:
+    """All that is known of a run."""
+
+    torn_bytes: int = 0
+    meta: dict[str, Any] = field(default_factory=dict)
+    models: list[Model] = field(default_factory=list)
+    optimizers: dict[int, Optimizer] = field(default_factory=dict)
+    graphs: dict[int, LossGraph] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    looks: list[Look] = field(default_factory=list)
+    shapes: dict[int, StepShape] = field(default_factory=dict)
+    shape_counts: dict[int, int] = field(default_factory=dict)
+    graph_counts: dict[int, int] = field(default_factory=dict)
+    phases: list[Phase] = field(default_factory=list)
+    schedulers: dict[int, Scheduler] = field(default_factory=dict)
+    cuts: list[Cut] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    steps: int = 0
+    backwards: int = 0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    lines: dict[int, Line] = field(default_factory=dict)
+
+    def apply(self, entry: Json) -> None:
+        """Take one entry in; types that are not known are left aside."""
+        handler = getattr(self, "_on_" + str(entry.get("e")).replace("-", "_"), None)
+        if handler is not None:
+            handler(entry)
+
+    def of(self, kind: str) -> list[Event]:
+        """The events of a kind, in order."""
+        return [event for event in self.events if event.kind == kind]
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything like training was seen."""
+        return self.steps > 0 or self.backwards > 0
+
+    @property
+    def optimized(self) -> set[str]:
+        """Names of the parameters that some optimizer holds."""
+        return {name for optimizer in self.optimizers.values() for name in optimizer.parameters}
+
+    @property
+    def trainable(self) -> set[str]:
+        """Names of all parameters of the models that required a gradient when first seen."""
+        return {name for model in self.models for name in model.trainable}
+
+    @property
+    def opaque(self) -> str:
+        """Why part of some loss graph could not be seen, or an empty string."""
+        return next((graph.opaque for graph in self.graphs.values() if graph.opaque), "")
+
+    def shapes_of(self, optimizer: int) -> list[tuple[StepShape, int]]:
+        """The step shapes of an optimizer with how often each was seen, commonest first."""
+        own = [s for s in self.shapes.values() if s.optimizer == optimizer]
+        counted = [(s, self.shape_counts.get(s.id, 0)) for s in own]
+        return sorted(counted, key=lambda pair: -pair[1])
+
+    def looks_of(self, optimizer: int) -> list[Look]:
+        """The measured steps of an optimizer, in order."""
+        return [look for look in self.looks if look.optimizer == optimizer]
+
+    def _line(self, number: int | None) -> Line | None:
+        return None if number is None else self.lines.get(number)
+
+    def _on_line(self, entry: Json) -> None:
+        self.lines[entry["id"]] = Line(
+            entry["file"], entry["line"], entry.get("func", ""), entry.get("text", "")
+        )
+
+    def _on_meta(self, entry: Json) -> None:
+        self.meta.update(entry)
+
+    def _on_end(self, entry: Json) -> None:
+        self.end.update(entry)
+
+    def _on_finding(self, entry: Json) -> None:
+        self.findings.append(dict(entry))
+
+    def _on_model(self, entry: Json) -> None:
+        parameters = {name: tuple(shape) for name, shape, _ in entry["params"]}
+        trainable = frozenset(name for name, _, grad in entry["params"] if grad)
+        line = self._line(entry.get("line"))
+        model = Model(
+            entry["id"], entry["cls"], line, parameters, trainable, dict(entry["modules"])
+        )
+        self.models = [m for m in self.models if m.id != model.id] + [model]
+
+    def _on_optimizer(self, entry: Json) -> None:
+        known = self.optimizers.get(entry["id"])
+        self.optimizers[entry["id"]] = Optimizer(
+            id=entry["id"],
+            cls=entry["cls"],
+            line=self._line(entry.get("line")),
+            step=entry["step"],
+            defaults=entry["defaults"],
+            parameters=tuple(entry["params"]),
+            frozen=frozenset(entry["frozen"]),
+            trained={int(key): value for key, value in entry["trained"].items()},
+            lrs=[] if known is None else known.lrs,
+        )
+
+    def _on_first_step(self, entry: Json) -> None:
+        optimizer = self.optimizers[entry["optimizer"]]
+        optimizer.loader, optimizer.first_loss = entry["loader"], entry["loss"]
+
+    def _on_lr(self, entry: Json) -> None:
+        self.optimizers[entry["optimizer"]].lrs.append((entry["step"], entry["lr"]))
+
+    def _on_graph(self, entry: Json) -> None:
+        nodes = tuple(self._node(index, raw) for index, raw in enumerate(entry["nodes"]))
+        self.graphs[entry["key"]] = LossGraph(
+            key=entry["key"],
+            nodes=nodes,
+            backward=self._line(entry.get("line")),
+            step=entry["step"],
+            opaque=entry.get("opaque", ""),
+        )
+
+    def _node(self, index: int, raw: Json) -> Node:
+        return Node(
+            index=index,
+            op=raw["op"],
+            shape=None if raw.get("shape") is None else tuple(raw["shape"]),
+            dtype=raw.get("dtype", ""),
+            saved=raw.get("saved", {}),
+            inputs=tuple(None if i is None else Edge(*i) for i in raw.get("in", ())),
+            leaf=raw.get("leaf"),
+            line=self._line(raw.get("line")),
+            via=raw.get("via", ""),
+        )
+
+    def _on_reached(self, entry: Json) -> None:
+        self.reached.update(entry["params"])
+
+    def _on_called(self, entry: Json) -> None:
+        self.called.update(entry["modules"])
+
+    def _on_look(self, entry: Json) -> None:
+        facts = {key: value for key, value in entry.items() if key not in {"e", "line"}}
+        self.looks.append(Look(**facts, line=self._line(entry.get("line"))))
+
+    def _on_shape(self, entry: Json) -> None:
+        events = tuple((kind, self._line(line), about) for kind, line, about in entry["events"])
+        self.shapes[entry["id"]] = StepShape(entry["id"], entry["optimizer"], events)
+
+    def _on_phase(self, entry: Json) -> None:
+        facts = {key: value for key, value in entry.items() if key not in {"e", "line"}}
+        self.phases.append(Phase(**facts, line=self._line(entry.get("line"))))
+
+    def _on_scheduler(self, entry: Json) -> None:
+        self.schedulers[entry["id"]] = Scheduler(
+            id=entry["id"],
+            cls=entry["cls"],
+            optimizer=entry["optimizer"],
+            line=self._line(entry.get("line")),
+            step=entry["step"],
+            settings=entry["settings"],
+        )
+
+    def _on_cut(self, entry: Json) -> None:
+        line = self._line(entry.get("line"))
+        self.cuts.append(Cut(entry["op"], line, tuple(entry["upstream"]), entry["scalar"]))
+
+    def _on_event(self, entry: Json) -> None:
+        line = self._line(entry.get("line"))
+        self.events.append(Event(entry["kind"], entry["step"], line, entry["facts"]))
+
+    def _on_steps(self, entry: Json) -> None:
+        self.losses.extend(zip(entry["step"], entry["loss"], strict=True))
+
+    def _on_totals(self, entry: Json) -> None:
+        self.steps, self.backwards = entry["steps"], entry["backwards"]
+        self.shape_counts.update({int(k): v for k, v in entry["shapes"].items()})
+        self.graph_counts.update({int(k): v for k, v in entry["graphs"].items()})
+        for key, steps in entry["optimizers"].items():
+            self.optimizers[int(key)].steps = steps
+        for key, (calls, per_step, line) in entry["schedulers"].items():
+            scheduler = self.schedulers[int(key)]
+            scheduler.calls, scheduler.per_step = calls, per_step
+            scheduler.called_at = self._line(line)

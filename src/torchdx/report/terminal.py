@@ -1,0 +1,197 @@
+"""What a person reads in the terminal, on stderr: findings as they come, a summary at the end."""
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule as Bar
+from rich.table import Table
+from rich.text import Text
+
+from torchdx.graph.model import Line
+from torchdx.record.model import Record
+from torchdx.rules.base import Evidence, Finding
+from torchdx.rules.ranking import Diagnosis
+
+WIDTH = 100  # columns, where the terminal has as many or does not say
+_COLOURS = {"fault": "red", "suspicion": "yellow", "note": "cyan"}
+_MARKS = {"fault": "✗", "suspicion": "?", "note": "·"}
+
+
+def console() -> Console:
+    """stderr: colours on a terminal only, `NO_COLOR` honoured."""
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+    return Console(stderr=True, width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
+def tell(finding: Finding) -> None:
+    """Print one finding while the run goes on."""
+    with contextlib.suppress(OSError, ValueError):  # stderr may be closed
+        sys.stdout.flush()
+        out = console()
+        out.print(Text.assemble(("  dx  ", "bold magenta"), *_headline(finding)))
+        out.print(Padding(_body(finding, brief=True), (0, 2, 0, 6)))
+
+
+def summary(record: Record, diagnosis: Diagnosis, path: Path, failure: str | None) -> None:
+    """Print what was found in a run that has ended."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        out = console()
+        for part in _summary(record, diagnosis, path, failure):
+            out.print(part)
+
+
+def as_text(record: Record, diagnosis: Diagnosis, path: Path) -> str:
+    """The summary as plain text."""
+    out = Console(file=io.StringIO(), width=WIDTH, highlight=False, color_system=None)
+    for part in _summary(record, diagnosis, path, None):
+        out.print(part)
+    return out.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def nothing_trained(record: Record, path: Path) -> None:
+    """Say what was seen of a program that never trained."""
+    seen = "torch was imported, but no backward pass and no optimizer step ran"
+    if record.optimizers:
+        seen = f"{len(record.optimizers)} optimizer(s) made, but no backward pass and no step ran"
+    nothing_seen(seen, None, path)
+
+
+def nothing_seen(seen: str, failure: str | None, path: Path | None = None) -> None:
+    """One line for a program in which there was nothing to judge."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        out = console()
+        kept = f" Record: {shown(path)}" if path is not None and path.exists() else ""
+        out.print(Text.assemble(("  dx  ", "bold magenta"), f"nothing to judge: {seen}.{kept}"))
+        if failure:
+            out.print(f"      torchdx could not observe: {failure}", style="yellow")
+
+
+def failures(record: Record, writer: str | None) -> None:
+    """Print only what went wrong with torchdx itself."""
+    with contextlib.suppress(OSError, ValueError):
+        for text in _own_failures(record, writer):
+            console().print(Text.assemble(("  dx  ", "bold magenta"), (text, "yellow")))
+
+
+def shown(path: Path | str) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:
+        return str(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _summary(
+    record: Record, diagnosis: Diagnosis, path: Path, failure: str | None
+) -> Iterator[RenderableType]:
+    yield ""
+    yield Bar(Text.assemble(("torchdx ", "bold magenta"), _title(record)), style="magenta", align="left")
+    if diagnosis.findings:
+        for rank, finding in enumerate(diagnosis.findings, 1):
+            yield Text.assemble((f" {rank:>2}  ", "bold"), *_headline(finding))
+            yield Padding(_body(finding), (0, 2, 0, 5))
+            yield ""
+    else:
+        yield Text("  nothing found", style="bold green")
+        yield ""
+    yield _facts(record, diagnosis, path)
+    for text in _own_failures(record, failure):
+        yield Padding(Text(text, style="yellow"), (0, 2))
+    yield ""
+
+
+def _title(record: Record) -> str:
+    argv = record.meta.get("argv") or ["notebook"]
+    steps = f"{record.steps} step{'s' * (record.steps != 1)}"
+    elapsed = record.end.get("elapsed_s")
+    parts = [shown(argv[0]), steps] + ([f"{elapsed:.1f} s"] if elapsed is not None else [])
+    return " · ".join(parts)
+
+
+def _headline(finding: Finding) -> list[tuple[str, str] | str]:
+    colour = _COLOURS[finding.severity]
+    parts: list[tuple[str, str] | str] = [
+        (f"{_MARKS[finding.severity]} {finding.code} {finding.name}", f"bold {colour}"),
+        (f"  {finding.severity}", f"dim {colour}"),
+    ]
+    if finding.line is not None:
+        parts.append((f"  {place_of(finding.line)}", "bold"))
+    return parts
+
+
+def place_of(line: Line) -> str:
+    """`train.py:38`."""
+    return f"{shown(line.file)}:{line.number}"
+
+
+def _body(finding: Finding, *, brief: bool = False) -> RenderableType:
+    parts: list[RenderableType] = []
+    if finding.line is not None and finding.line.text:
+        parts.append(Text(f"│ {finding.line.text}", style="dim", overflow="ellipsis", no_wrap=True))
+    parts.append(Text(finding.text))
+    if finding.evidence and not brief:
+        parts.append(_evidence(finding.evidence))
+    if finding.confirm and not brief:
+        parts.append(Text.assemble(("to confirm: ", "dim"), finding.confirm))
+    if not brief:
+        for prescription in finding.prescriptions[:2]:
+            parts.append(Text.assemble(("to try: ", "green"), prescription.text))
+    parts.append(Text.assemble(("next: ", "dim"), (f"torchdx explain {finding.code}", "cyan")))
+    return Group(*parts)
+
+
+def _evidence(evidence: tuple[Evidence, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for item in evidence:
+        against = "" if item.against is None else f"against {_number(item.against)}"
+        table.add_row(
+            Text(f"  {item.what}", style="dim"), Text(_number(item.value)), Text(against, style="dim")
+        )
+    return table
+
+
+def _number(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
+    counts = {"found": 0, "explained": 0, "unclear": 0, "not found": 0}
+    for _, _, outcome in diagnosis.checked:
+        counts[outcome] += 1
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    said = [f"{counts['found']} found", f"{counts['not found']} not found"]
+    said += [f"{counts['explained']} explained by these"] if counts["explained"] else []
+    said += [f"{counts['unclear']} unclear"] if counts["unclear"] else []
+    table.add_row("checked", f"{len(diagnosis.checked)} rules: {', '.join(said)}")
+    for finding, cause in diagnosis.silenced:
+        table.add_row("explained", f"{finding.code} {finding.name}, by {cause}")
+    for answer in diagnosis.unclear:
+        table.add_row("unclear", f"{answer.code} {answer.name}: {answer.because}")
+    spent, elapsed = record.end.get("spent_s"), record.end.get("elapsed_s")
+    if spent is not None and elapsed:
+        table.add_row("cost", f"{spent:.2f} s of {elapsed:.1f} s in torchdx's hooks")
+    if path.exists():
+        table.add_row("record", shown(path))
+    if diagnosis.findings:
+        code = diagnosis.findings[0].code
+        table.add_row("next", Text(f"torchdx explain {code}", style="cyan"))
+    return table
+
+
+def _own_failures(record: Record, writer: str | None) -> Iterator[str]:
+    if failure := record.end.get("failure"):
+        yield f"torchdx stopped watching by an error of its own: {failure}"
+    if writer:
+        yield f"{writer}; the run went on, without a record."

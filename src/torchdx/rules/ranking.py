@@ -1,0 +1,64 @@
+"""From single answers to one diagnosis: causes first, their symptoms silenced."""
+
+from dataclasses import dataclass
+
+from torchdx.record.model import Record
+from torchdx.rules.base import FAMILIES, SEVERITIES, Finding, Rule, Unclear, all_rules
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What all rules say of a run.
+
+    findings   root first
+    silenced   (symptom, code of the finding that explains it)
+    unclear    what could not be judged
+    checked    (code, name, outcome) of every rule, outcome one of `found`, `explained`,
+               `unclear`, `not found`
+    """
+
+    findings: tuple[Finding, ...]
+    silenced: tuple[tuple[Finding, str], ...]
+    unclear: tuple[Unclear, ...]
+    checked: tuple[tuple[str, str, str], ...]
+
+    @property
+    def sick(self) -> bool:
+        """Whether anything beyond notes was found."""
+        return any(finding.severity != "note" for finding in self.findings)
+
+
+def diagnose(record: Record, *, live: bool = False) -> Diagnosis:
+    """Ask every rule. `live`: the run goes on, so that only certain facts are told."""
+    rules = {rule.code: rule for rule in all_rules()}
+    answers = [answer for rule in rules.values() for answer in rule.answers(record)]
+    found = [answer for answer in answers if isinstance(answer, Finding)]
+    if live:
+        found = [finding for finding in found if finding.severity == "fault"]
+    kept, silenced = _silence(found, rules)
+    unclear = tuple(answer for answer in answers if isinstance(answer, Unclear))
+    ranked = tuple(sorted(kept, key=_rank))
+    outcomes = dict.fromkeys((answer.code for answer in unclear), "unclear")
+    outcomes |= dict.fromkeys((finding.code for finding, _ in silenced), "explained")
+    outcomes |= dict.fromkeys((finding.code for finding in kept), "found")
+    checked = tuple((r.code, r.name, outcomes.get(r.code, "not found")) for r in rules.values())
+    return Diagnosis(ranked, tuple(silenced), unclear, checked)
+
+
+def _silence(
+    found: list[Finding], rules: dict[str, Rule]
+) -> tuple[list[Finding], list[tuple[Finding, str]]]:
+    """Part symptoms from causes. A note silences nothing."""
+    causes = {f.code for f in found if f.severity != "note"}
+    kept, silenced = [], []
+    for finding in found:
+        cause = next((c for c in sorted(causes) if finding.code in rules[c].silences), None)
+        if cause is None:
+            kept.append(finding)
+        else:
+            silenced.append((finding, cause))
+    return kept, silenced
+
+
+def _rank(finding: Finding) -> tuple[int, int, str]:
+    return SEVERITIES.index(finding.severity), FAMILIES.find(finding.code[0]), finding.code

@@ -1,0 +1,457 @@
+"""The observer: ties torch's events to the instruments, and never shows in the program.
+
+`watch` is the form for a notebook or a loop of one's own; `torchdx run` uses `Observer` through
+`torchdx.boot`. An exception of ours ends the observation, is kept in the record and told at the
+end; it never reaches the program.
+"""
+
+import functools
+import os
+import time
+import traceback
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.data import RandomSampler
+
+from torchdx.events import hooks
+from torchdx.events.cuts import Cuts
+from torchdx.events.deep import Deep
+from torchdx.events.lens import Lens
+from torchdx.events.loop import Loop
+from torchdx.events.models import Models
+from torchdx.events.numbers import Numbers
+from torchdx.events.patches import Patches
+from torchdx.events.recorder import Recorder, Sparse
+from torchdx.graph import capture
+from torchdx.graph.names import Names
+from torchdx.graph.sightings import Sightings
+from torchdx.instruments import held
+from torchdx.instruments.checkpoints import Checkpoints
+from torchdx.instruments.looks import Looks
+from torchdx.instruments.losses import Losses
+from torchdx.instruments.optimizers import OPTIMIZER_WORDS, Optimizers
+from torchdx.instruments.randomness import Randomness
+from torchdx.rules.base import Finding
+from torchdx.rules.ranking import Diagnosis, diagnose
+
+LENS_STEPS = 5  # optimizer steps whose forwards are watched from the first
+HELD_FROM = 4  # optimizer steps before variables are searched for losses
+QUIET_DENSE = 50  # stretches without gradients, from one line, that are watched one by one
+TOTALS_SHARE = 0.02  # counts are written again when this share of the run has gone by since
+
+Told = Callable[[Finding], None]
+P = ParamSpec("P")
+
+
+def _safely(
+    method: Callable[Concatenate["Observer", P], None],
+) -> Callable[Concatenate["Observer", P], None]:
+    """What a hook calls: nothing while we are at work ourselves, and never an exception."""
+
+    @functools.wraps(method)
+    def guarded(self: "Observer", *args: P.args, **kwargs: P.kwargs) -> None:
+        if self.live and not self.busy:
+            self.guard(method, self, *args, **kwargs)
+
+    return guarded
+
+
+class Observer:
+    """Watches the training that happens in this process.
+
+    Args:
+        recorder: where what is seen goes.
+        told: called once for each finding, while the run goes on.
+        eager: whether a compiled program's first step may run eagerly, to see its loss graph.
+    """
+
+    def __init__(self, recorder: Recorder, *, told: Told | None = None, eager: bool = True) -> None:
+        self.recorder = recorder
+        self.live = self.busy = False
+        self.failure: str | None = None
+        self.spent_s = 0.0
+        self.on_exit: Callable[[int], None] | None = None
+        self._told = told
+        self._pid = os.getpid()
+        self._patches: Patches | None = None
+        self._loop = Loop(recorder)
+        self._names = Names()
+        self._models = Models(recorder, self._names)
+        self._sightings = Sightings(recorder, self._loop, self._models)
+        cuts = Cuts(recorder.frames, self._shielded(self._cut))
+        self._deep = Deep(recorder, self._loop, cuts, eager=eager)
+        shields = {"safely": self._shielded, "called": self._deep.forward}
+        self._lens = Lens(recorder, self._loop, self._names, **shields)
+        self._looks = Looks(recorder)
+        self._losses = Losses(recorder)
+        self._optimizers = Optimizers(recorder, self._loop, self._models)
+        self._checkpoints = Checkpoints(recorder, self._names)
+        self._randomness = Randomness(recorder)
+        self._data = Numbers()
+        self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._judged = Sparse(3, ratio=2.0)
+        self._off_depth = 0
+        self._quiet: dict[int | None, tuple[Sparse, int]] = {}
+        self._cuts_seen: set[tuple[str, int | None]] = set()
+        self._modes_seen: set[tuple[int | None, bool]] = set()
+        self._seed_state = 0
+        self._reported: set[str] = set()
+        self._began = self._totals_at = time.monotonic()
+
+    # -- beginning and end -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Put the hooks in place."""
+        self._patches = hooks.install(self)
+        os.register_at_fork(after_in_child=self._forked)
+        self.live = True
+        self._lens.arm("beginning")
+        self._deep.start()
+
+    def introduce(self, model: nn.Module | None, optimizer: Optimizer | None) -> None:
+        """Take in what was made before the observation began."""
+        if model is not None:
+            self._shielded(self._names.adopt)(model)
+            self._shielded(self._models.see)(model)
+        if optimizer is not None:
+            self.optimizer_made(optimizer)
+
+    def stop(self) -> None:
+        """Take every hook away; harmless when there is none."""
+        self.live = False
+        self._deep.end()
+        self._lens.disarm()
+        if self._patches is not None:
+            self._patches.undo()
+            self._patches = None
+
+    def finish(self, **end: Any) -> Diagnosis:
+        """Stop, write what is left, and judge the whole run."""
+        if self.live:
+            self.guard(self._write_rest)
+        self.stop()
+        diagnosis = diagnose(self.recorder.record)
+        for finding in diagnosis.findings:
+            self._keep(finding)
+        elapsed = time.monotonic() - self._began
+        times = {"elapsed_s": elapsed, "spent_s": self.spent_s, "failure": self.failure}
+        self.recorder.emit({"e": "end", **times, **end}, now=True)
+        self.recorder.writer.close()
+        return diagnosis
+
+    def guard(self, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run our own code: timed, in its own process only, failing open."""
+        if os.getpid() != self._pid:
+            return
+        began = time.perf_counter()
+        self.busy = True
+        try:
+            function(*args, **kwargs)
+            self.recorder.writer.tick()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the program goes on
+            self._disarm(error)
+        finally:
+            self.busy = False
+            self.spent_s += time.perf_counter() - began
+
+    def _shielded(self, function: Callable[P, None]) -> Callable[P, None]:
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            if self.live and not self.busy:
+                self.guard(function, *args, **kwargs)
+
+        return guarded
+
+    def _disarm(self, error: Exception) -> None:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        self.failure = f"{type(error).__name__}: {error} ({place})"
+        trace = "".join(traceback.format_exception(error))
+        self.stop()
+        self.recorder.writer.append(
+            {"e": "failure", "text": self.failure, "trace": trace}, now=True
+        )
+
+    def _forked(self) -> None:
+        """A forked child works on, unobserved."""
+        self.live = False
+
+    def _write_rest(self) -> None:
+        self._loop.close()
+        self._losses.flush()
+        self._sightings.close()
+        self._totals()
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything like training was seen."""
+        return self._loop.backwards > 0 or self.recorder.steps > 0
+
+    # -- backward and step -------------------------------------------------------------------
+
+    @_safely
+    def before_backward(self, tensors: Any) -> None:
+        """`torch.autograd.backward(tensors)` begins."""
+        root = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors), None)
+        self._deep.before_backward()
+        line = self.recorder.frames.here()
+        self._looks.before_backward()
+        self._loop.backward(line, self._sightings.backward(root, line))
+        self.recorder.writer.release()
+        self._losses.backward(root)
+
+    @_safely
+    def after_backward(self, error: BaseException | None) -> None:
+        """It has ended, or failed."""
+        if error is not None:
+            text = f"{type(error).__name__}: {error}"[:300]
+            self.recorder.event("backward-failed", text=text)
+        self._deep.after_backward()
+
+    @_safely
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """An optimizer was constructed."""
+        self._met(optimizer)
+
+    @_safely
+    def before_step(self, optimizer: Optimizer) -> None:
+        """`optimizer.step` begins; with a closure, forward and backward are still to come."""
+        number = self._met(optimizer)
+        if number not in self._loop.optimizer_steps:
+            self._optimizers.describe(optimizer, number)
+        self._looks.before_step(number)
+
+    @_safely
+    def after_step(self, optimizer: Optimizer) -> None:
+        """It has ended."""
+        number = self._met(optimizer)
+        line = self.recorder.frames.here()
+        step = self._loop.step(number, line)
+        if step == 1:
+            facts = {"optimizer": number, "loader": self._loop.loader, "loss": self._losses.last()}
+            self.recorder.emit({"e": "first-step", **facts})
+        self.recorder.writer.release()
+        self._optimizers.stepped(optimizer, number)
+        self._losses.step()
+        if self._looks.after_step(number, step, line) and step >= HELD_FROM:
+            held.look(self.recorder)
+        self._deep.maybe_end()
+        if self.recorder.steps >= LENS_STEPS:
+            self._lens.collected()
+        self._lens.disarm("phase")
+        if self._judged.due(self.recorder.steps):
+            self._judge()
+        elif time.monotonic() - self._totals_at > 2 + TOTALS_SHARE * (self._totals_at - self._began):
+            self._totals()
+
+    def _met(self, optimizer: Optimizer) -> int:
+        number = self._optimizers.made(optimizer)
+        self._looks.add(number, optimizer)
+        return number
+
+    @_safely
+    def gradients_cleared(self, thing: Any) -> None:
+        """`zero_grad` of an optimizer or a module has run."""
+        number = self._met(thing) if isinstance(thing, Optimizer) else 0
+        self._loop.token("zero", self.recorder.frames.here(), number)
+        self._looks.cleared(self._optimizers.ids_of(thing))
+
+    @_safely
+    def mark(self, kind: str) -> None:
+        """Something that belongs to the step under way: `clip`, `unscale`, `grad`, ..."""
+        self._loop.token(kind, self.recorder.frames.here())
+
+    # -- data and forwards -------------------------------------------------------------------
+
+    @_safely
+    def loader_started(self, loader: Any, iterator: Any) -> None:
+        """A `DataLoader` is iterated from its start. Loaders of one data set count as one."""
+        self._lens.arm("phase")
+        shuffled = isinstance(getattr(loader, "sampler", None), RandomSampler)
+        number = self._data.of(getattr(loader, "dataset", loader))
+        self._iterators[iterator] = number
+        self._loop.open_pass(number, line=self.recorder.frames.here(), shuffled=shuffled)
+
+    @_safely
+    def batch_yielded(self, iterator: Any, batch: Any) -> None:
+        """It has yielded a batch."""
+        number = self._iterators.get(iterator)
+        if number is not None:
+            self._loop.batch(number, batch, self.recorder.frames.here())
+
+    @_safely
+    def loader_ended(self, iterator: Any) -> None:
+        """It has come to its end."""
+        number = self._iterators.get(iterator)
+        if number is not None:
+            self._loop.close_pass(number)
+
+    def gradients_off(self) -> None:
+        """A `torch.no_grad` or `torch.inference_mode` is entered: maybe a validation begins."""
+        if self.live and not self.busy:
+            self._off_depth += 1
+            if self._off_depth == 1:
+                self.guard(self._maybe_validation)
+
+    def gradients_on(self) -> None:
+        """It is left."""
+        if self.live and not self.busy:
+            self._off_depth = max(0, self._off_depth - 1)
+            if self._off_depth == 0:
+                self._lens.disarm("quiet")
+
+    def _maybe_validation(self) -> None:
+        if self.recorder.frames.inside_forward():
+            return
+        line = self.recorder.frames.here()
+        sparse, count = self._quiet.get(line, (Sparse(QUIET_DENSE), 0))
+        self._quiet[line] = (sparse, count + 1)
+        if sparse.due(count + 1):
+            self._lens.arm("quiet")
+
+    @_safely
+    def mode_set(self, module: Any, *, training: bool) -> None:
+        """`module.train(training)` was called on a whole model, not on a part by its parent."""
+        line = self.recorder.frames.here()
+        if (line, training) not in self._modes_seen and self._names.parent(module) is None:
+            self._modes_seen.add((line, training))
+            path = self._names.path(module)
+            self.recorder.event("mode", line=line, model=path, training=training)
+
+    @_safely
+    def module_registered(self, parent: Any, name: str, child: Any) -> None:
+        """A module was given a child."""
+        self._names.registered(parent, name, child)
+        if child is None or next(child.parameters(), None) is None:
+            return
+        others = [n for n, m in parent._modules.items() if m is child and n != name]
+        if others:
+            cls, holder = type(child).__name__, type(parent).__name__
+            self.recorder.event("same-object", names=[*others, name], cls=cls, holder=holder)
+
+    @_safely
+    def parameter_registered(self, owner: Any) -> None:
+        """A module was given a parameter."""
+        self._names.parameter_registered(owner)
+
+    @_safely
+    def compiling(self) -> None:
+        """`torch.compile` or `Module.compile` was called."""
+        self._deep.compiling()
+
+    def _cut(self, tensor: torch.Tensor, operation: str, line: int | None) -> None:
+        if (operation, line) in self._cuts_seen:
+            return
+        leaves = [tensor] if tensor.grad_fn is None else capture.walk(tensor.grad_fn).leaves
+        upstream = [name for name in map(self._names.of, leaves) if name]
+        if upstream:
+            self._cuts_seen.add((operation, line))
+            facts = {"op": operation, "line": line, "scalar": tensor.numel() == 1}
+            self.recorder.emit({"e": "cut", **facts, "upstream": upstream[:2000]})
+
+    # -- schedulers, states, randomness, knobs -----------------------------------------------
+
+    @_safely
+    def scheduler_made(self, scheduler: Any) -> None:
+        """A learning-rate scheduler was constructed."""
+        self._optimizers.scheduler_made(scheduler)
+
+    @_safely
+    def scheduler_stepped(self, scheduler: Any) -> None:
+        """Its `step` was called."""
+        self._optimizers.scheduler_stepped(scheduler)
+
+    @_safely
+    def state_taken(self, module: Any, state: Any) -> None:
+        """`module.state_dict()` has returned."""
+        self._checkpoints.taken(module, state, self.recorder.frames.here())
+
+    @_safely
+    def state_loaded(self, module: Any, state: Any) -> None:
+        """`module.load_state_dict(state)` is about to run."""
+        self._checkpoints.loaded(module, state, self.recorder.frames.here())
+
+    @_safely
+    def saved(self, thing: Any) -> None:
+        """`torch.save(thing)` is about to run."""
+        self._checkpoints.saved(thing, self.recorder.frames.here())
+
+    @_safely
+    def seeding(self) -> None:
+        """`torch.manual_seed` is about to run."""
+        self._seed_state = self._randomness.state()
+
+    @_safely
+    def seeded(self, seed: int) -> None:
+        """It has run."""
+        line = self.recorder.frames.here()
+        self._randomness.seeded(self._seed_state, int(seed), line, self._loop.backwards)
+
+    @_safely
+    def random_state_restored(self) -> None:
+        """`torch.set_rng_state` has run."""
+        self._randomness.restored()
+
+    @_safely
+    def knob_set(self, thing: Any, name: str, value: Any) -> None:
+        """An attribute was set that nothing reads."""
+        module = type(thing).__module__
+        if isinstance(thing, Optimizer) and not module.startswith("torch.optim"):
+            return
+        line = self.recorder.frames.here()
+        if line is None:
+            return
+        has = sum(p.requires_grad for p in thing.parameters()) if name == "requires_grad" else 0
+        total = sum(1 for _ in thing.parameters()) if name == "requires_grad" else 0
+        facts = {"cls": type(thing).__name__, "name": name, "value": str(value)[:60]}
+        if name == "requires_grad":
+            facts["model"] = self._names.path(thing)
+        elif name in OPTIMIZER_WORDS and isinstance(thing, Optimizer):
+            real = thing.param_groups[0].get(name)
+            facts["real"] = str(real)
+        self.recorder.event("knob", line=line, trainable=has, parameters=total, **facts)
+
+    def leaving(self, code: int) -> None:
+        """`os._exit(code)` is about to run: nothing of ours will run after it."""
+        if self.live and os.getpid() == self._pid and self.on_exit is not None:
+            self.on_exit(code)
+
+    # -- judging -----------------------------------------------------------------------------
+
+    def _totals(self) -> None:
+        self._totals_at = time.monotonic()
+        self.recorder.emit(
+            {
+                "e": "totals",
+                "steps": self.recorder.steps,
+                "backwards": self._loop.backwards,
+                "shapes": dict(self._loop.shape_counts),
+                "graphs": dict(self._sightings.counts),
+                "optimizers": dict(self._loop.optimizer_steps),
+                "schedulers": {k: list(v) for k, v in self._optimizers.calls.items()},
+            }
+        )
+
+    def _judge(self) -> None:
+        """Ask the rules, and tell what is new."""
+        self._totals()
+        for finding in diagnose(self.recorder.record, live=True).findings:
+            if self._keep(finding) and self._told is not None:
+                self._told(finding)
+
+    def _keep(self, finding: Finding) -> bool:
+        """Write a finding down; False when it was before."""
+        if finding.code in self._reported:
+            return False
+        self._reported.add(finding.code)
+        line = finding.line
+        entry = {"e": "finding", "code": finding.code, "name": finding.name, "text": finding.text}
+        where = {"file": line.file, "line": line.number} if line else {}
+        entry |= {"severity": finding.severity, "step": self.recorder.steps, **where}
+        self.recorder.emit(entry, now=True)
+        return True
