@@ -108,4 +108,5 @@ def watch(
         watched._diagnosis = observer.finish()
         _watching.clear()
         if not quiet:
-            terminal.summary(watched.record, watched.diagnosis, watched.path, None)
+            failure = observer.recorder.writer.failure
+            terminal.summary(watched.record, watched.diagnosis, watched.path, failure=failure)

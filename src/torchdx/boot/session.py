@@ -60,6 +60,10 @@ class Session:
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGTERM, self._terminated)
 
+    def cancel(self) -> None:
+        """There was no program to observe: say nothing at the end."""
+        self._ended = True
+
     def ended_with(self, status: int) -> None:
         """The program's exit status is known."""
         self._status = status
@@ -134,7 +138,7 @@ class Session:
         if self._options.quiet:
             terminal.failures(record, writer.failure)
         elif trained and self._rank == 0:
-            terminal.summary(record, self._diagnosis, writer.path, writer.failure)
+            terminal.summary(record, self._diagnosis, writer.path, failure=writer.failure)
         elif not trained and not self._others():
             terminal.nothing_trained(record, writer.path)
 

@@ -8,6 +8,7 @@ import click
 
 from torchdx.boot import program
 from torchdx.boot.session import Options, Session, environment
+from torchdx.errors import CallError
 from torchdx.record.index import new_path
 
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -41,6 +42,9 @@ def command(
     session.begin()
     try:
         status = program.run(told)
+    except CallError:
+        session.cancel()
+        raise
     except KeyboardInterrupt:
         session.ended_with(130)
         sys.excepthook = lambda *_: None  # it has been printed; Python now ends as on Ctrl-C

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -24,36 +25,48 @@ _COLOURS = {"fault": "red", "suspicion": "yellow", "note": "cyan"}
 _MARKS = {"fault": "✗", "suspicion": "?", "note": "·"}
 
 
-def console() -> Console:
-    """stderr: colours on a terminal only, `NO_COLOR` honoured."""
+def console(*, stderr: bool = True) -> Console:
+    """Colours on a terminal only, `NO_COLOR` honoured."""
     width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
-    return Console(stderr=True, width=width, highlight=False, soft_wrap=False, emoji=False)
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False)
 
 
 def tell(finding: Finding) -> None:
     """Print one finding while the run goes on."""
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed
         sys.stdout.flush()
-        out = console()
-        out.print(Text.assemble(("  dx  ", "bold magenta"), *_headline(finding)))
-        out.print(Padding(_body(finding, brief=True), (0, 2, 0, 6)))
+        head = Text.assemble(("  dx  ", "bold magenta"), *_headline(finding))
+        body = Padding(_body(finding, brief=True), (0, 2, 0, 6))
+        sys.stderr.write(_render(iter([head, body]), console()))
 
 
-def summary(record: Record, diagnosis: Diagnosis, path: Path, failure: str | None) -> None:
-    """Print what was found in a run that has ended."""
+def summary(
+    record: Record,
+    diagnosis: Diagnosis,
+    path: Path,
+    *,
+    failure: str | None = None,
+    stderr: bool = True,
+) -> None:
+    """Print what was found in a run; `failure` is why its record could not be written."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-        out = console()
-        for part in _summary(record, diagnosis, path, failure):
+        text = _render(_summary(record, diagnosis, path, failure), console(stderr=stderr))
+        (sys.stderr if stderr else sys.stdout).write(text)
+
+
+def _render(parts: Iterator[RenderableType], out: Console) -> str:
+    """As the console would print it, less the spaces that it leaves behind lines."""
+    with out.capture() as captured:
+        for part in parts:
             out.print(part)
+    return re.sub(r"[ \t]+(\x1b\[0m)?$", r"\1", captured.get(), flags=re.MULTILINE)
 
 
 def as_text(record: Record, diagnosis: Diagnosis, path: Path) -> str:
     """The summary as plain text."""
     out = Console(file=io.StringIO(), width=WIDTH, highlight=False, color_system=None)
-    for part in _summary(record, diagnosis, path, None):
-        out.print(part)
-    return out.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    return _render(_summary(record, diagnosis, path, None), out)
 
 
 def nothing_trained(record: Record, path: Path) -> None:

@@ -1,0 +1,28 @@
+"""`torchdx check`: the verdict as an exit status, for build servers."""
+
+import click
+
+from torchdx.cli.opening import open_run
+from torchdx.errors import RecordError
+
+
+@click.command("check")
+@click.argument("run", required=False)
+@click.option("--faults-only", is_flag=True, help="Suspicions do not count.")
+def command(run: str | None, *, faults_only: bool) -> int:
+    """Exit with 0 when RUN (the last one by default) is healthy, 1 when something was found.
+
+    Notes do not count. The status is 2 when there is no such run, or nothing in it to judge.
+    """
+    path, record, diagnosis = open_run(run)
+    if not record.trained:
+        msg = f"{path} holds no backward pass and no optimizer step: there is nothing to check."
+        raise RecordError(msg)
+    counted = {"fault"} if faults_only else {"fault", "suspicion"}
+    sick = [f for f in diagnosis.findings if f.severity in counted]
+    for finding in sick:
+        where = f"{finding.line}: " if finding.line else ""
+        click.echo(f"{where}{finding.code} {finding.name}: {finding.text}")
+    if not sick:
+        click.echo(f"{path.stem}: healthy ({len(diagnosis.checked)} rules checked)")
+    return 1 if sick else 0
