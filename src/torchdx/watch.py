@@ -83,12 +83,12 @@ class Observer:
         self._loop = Loop(recorder)
         self._names = Names()
         self._models = Models(recorder, self._names)
-        self._sightings = Sightings(recorder, self._loop, self._models)
+        self._looks = Looks(recorder, self._models.label)
+        self._sightings = Sightings(recorder, self._loop, self._models, self._looks)
         cuts = Cuts(recorder.frames, self._shielded(self._cut))
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
         shields = {"safely": self._shielded, "called": self._deep.forward}
         self._lens = Lens(recorder, self._loop, self._names, **shields)
-        self._looks = Looks(recorder)
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names)
@@ -183,6 +183,7 @@ class Observer:
 
     def _write_rest(self) -> None:
         self._loop.close()
+        self._lens.collected()
         self._losses.flush()
         self._sightings.close()
         self._totals()
@@ -201,6 +202,7 @@ class Observer:
         self._deep.before_backward()
         line = self.recorder.frames.here()
         self._looks.before_backward()
+        self._lens.backward()
         self._loop.backward(line, self._sightings.backward(root, line))
         self.recorder.writer.release()
         self._losses.backward(root)
@@ -211,6 +213,7 @@ class Observer:
         if error is not None:
             text = f"{type(error).__name__}: {error}"[:300]
             self.recorder.event("backward-failed", text=text)
+        self._looks.after_backward()
         self._deep.after_backward()
 
     @_safely
@@ -243,7 +246,8 @@ class Observer:
         self._deep.maybe_end()
         if self.recorder.steps >= LENS_STEPS:
             self._lens.collected()
-        self._lens.disarm("phase")
+        self._lens.stepped(number, lambda: self._optimizers.ids_of(optimizer))
+        self._lens.disarm("phase", "mode")
         if self._judged.due(self.recorder.steps):
             self._judge()
         elif time.monotonic() - self._totals_at > 2 + TOTALS_SHARE * (self._totals_at - self._began):
@@ -289,7 +293,7 @@ class Observer:
         """It has come to its end."""
         number = self._iterators.get(iterator)
         if number is not None:
-            self._loop.close_pass(number)
+            self._loop.close_pass(number, complete=True)
 
     def gradients_off(self) -> None:
         """A `torch.no_grad` or `torch.inference_mode` is entered: maybe a validation begins."""
@@ -318,6 +322,8 @@ class Observer:
     def mode_set(self, module: Any, *, training: bool) -> None:
         """`module.train(training)` was called on a whole model, not on a part by its parent."""
         line = self.recorder.frames.here()
+        if self._names.parent(module) is None:
+            self._lens.mode_set(training=training)
         if (line, training) not in self._modes_seen and self._names.parent(module) is None:
             self._modes_seen.add((line, training))
             path = self._names.path(module)
@@ -327,17 +333,14 @@ class Observer:
     def module_registered(self, parent: Any, name: str, child: Any) -> None:
         """A module was given a child."""
         self._names.registered(parent, name, child)
-        if child is None or next(child.parameters(), None) is None:
-            return
-        others = [n for n, m in parent._modules.items() if m is child and n != name]
-        if others:
-            cls, holder = type(child).__name__, type(parent).__name__
-            self.recorder.event("same-object", names=[*others, name], cls=cls, holder=holder)
+        if child is not None:
+            self._models.child_given(parent, name, child)
 
     @_safely
     def parameter_registered(self, owner: Any) -> None:
         """A module was given a parameter."""
         self._names.parameter_registered(owner)
+        self._models.parameter_given(owner, training=self._loop.backwards > 0)
 
     @_safely
     def compiling(self) -> None:
@@ -374,6 +377,7 @@ class Observer:
     @_safely
     def state_loaded(self, module: Any, state: Any) -> None:
         """`module.load_state_dict(state)` is about to run."""
+        self._loop.close_quiet()  # what is measured after it is another state of the model
         self._checkpoints.loaded(module, state, self.recorder.frames.here())
 
     @_safely
@@ -411,6 +415,7 @@ class Observer:
         facts = {"cls": type(thing).__name__, "name": name, "value": str(value)[:60]}
         if name == "requires_grad":
             facts["model"] = self._names.path(thing)
+            facts["params"] = [self._models.label(p) for p in thing.parameters()][:2000]
         elif name in OPTIMIZER_WORDS and isinstance(thing, Optimizer):
             real = thing.param_groups[0].get(name)
             facts["real"] = str(real)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import nn
 
 Emit = Callable[[dict[str, Any]], None]
@@ -19,6 +20,7 @@ _FUNCTIONAL = str(Path("torch", "nn", "functional.py"))
 
 
 _CALL_CODE = nn.Module._call_impl.__code__
+_OURS_AND_TORCH = tuple(str(path) + "/" for path in (Path(__file__).parents[1], *torch.__path__))
 
 
 def _library_roots() -> tuple[str, ...]:
@@ -81,6 +83,13 @@ class Frames:
                 return number or self.number(filename, frame.f_lineno, code.co_name)
             frame = frame.f_back
         return None
+
+    def called_by_user(self) -> bool:
+        """Whether the nearest caller outside torch and torchdx is the user's program."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_OURS_AND_TORCH):
+            frame = frame.f_back
+        return frame is not None and self.is_user(frame.f_code.co_filename)
 
     def inside_forward(self) -> bool:
         """Whether a module of torch is being called, further out."""

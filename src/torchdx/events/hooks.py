@@ -271,6 +271,11 @@ def _grad_mode(observer: Observer, patches: Patches) -> None:
 
 
 def _knobs(observer: Observer, patches: Patches) -> None:
+    def listing(original: Any, module: Any) -> list[str]:
+        """`dir(module)` as without us: torch.compile and TorchScript read all that it names."""
+        return [n for n in original(module) if n != "requires_grad" or n in vars(module)]
+
+    patches.replace(nn.Module, "__dir__", _wrap(listing))
     patches.describe(nn.Module, "requires_grad", Knob("requires_grad", observer.knob_set))
     for name in OPTIMIZER_KNOBS:
         patches.describe(Optimizer, name, Knob(name, observer.knob_set))

@@ -35,7 +35,7 @@ class Lens:
     ) -> None:
         self._recorder, self._loop, self._names = recorder, loop, names
         self._model_called = called
-        self._before, self._after = safely(self._before), safely(self._after)  # type: ignore[method-assign]
+        self._seen_before, self._seen_after = safely(self._before), safely(self._after)
         self._handles: list[Any] = []
         self._reasons: set[str] = set()
         self._depth = 0
@@ -50,8 +50,8 @@ class Lens:
         if not self._handles:
             self._depth = 0
             self._handles = [
-                torch_module.register_module_forward_pre_hook(self._before),
-                torch_module.register_module_forward_hook(self._after, always_call=True),
+                torch_module.register_module_forward_pre_hook(self._pre_hook),
+                torch_module.register_module_forward_hook(self._hook, always_call=True),
             ]
 
     def disarm(self, *reasons: str) -> None:
@@ -70,9 +70,19 @@ class Lens:
             self._recorder.emit({"e": "called", "modules": called})
             self.disarm("beginning")
 
-    def _before(self, module: nn.Module, _args: Any) -> None:
+    # A hook that begins so is traced away by torch.compile: no recompilation, no graph break.
+
+    def _pre_hook(self, module: nn.Module, _args: Any) -> None:
         if torch.compiler.is_compiling():
             return
+        self._seen_before(module)
+
+    def _hook(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self._seen_after(output)
+
+    def _before(self, module: nn.Module) -> None:
         self._depth += 1
         grad = torch.is_grad_enabled()
         if self._collecting and grad:
@@ -94,9 +104,7 @@ class Lens:
             self._pass.no_grad = not grad
             self._pass.line = line or self._pass.line
 
-    def _after(self, module: nn.Module, _args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling():
-            return
+    def _after(self, output: Any) -> None:
         self._depth = max(0, self._depth - 1)
         if self._depth == 0 and self._pass is not None:
             current, self._pass = self._pass, None

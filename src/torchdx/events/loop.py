@@ -34,6 +34,13 @@ class Pass:
     scored: int = 0
     loss_sum: float = 0.0
     measured: int = 0
+    model: str = ""
+    at: int = 0
+    during: int = 0
+    chosen: bool = False
+    inputs: int = 0
+    repeated: bool = False
+    complete: bool = False
     batch: Any = None
 
     def entry(self) -> dict[str, Any]:
@@ -53,6 +60,13 @@ class Pass:
             "accuracy": self.right / self.scored if self.scored else None,
             "loss": self.loss_sum / self.measured if self.measured else None,
             "rows": self.measured,
+            "model": self.model,
+            "at": self.at,
+            "during": self.during,
+            "chosen": self.chosen,
+            "inputs": self.inputs,
+            "repeated": self.repeated,
+            "complete": self.complete,
         }
 
 
@@ -66,6 +80,7 @@ class Loop:
         self._open: dict[int, Pass] = {}
         self._quiet: Pass | None = None
         self._current: Pass | None = None
+        self._ended: Pass | None = None
         self._emitted = 0
         self._sparse = Sparse(_MAX_PHASES)
         self.backwards = 0
@@ -79,6 +94,9 @@ class Loop:
 
     def backward(self, line: int | None, graph: int) -> None:
         """A backward pass begins."""
+        if self._ended is not None:
+            self._ended.backwards += 1
+            self._settle()
         self.backwards += 1
         self.token("backward", line, graph)
         self.close_quiet()
@@ -112,40 +130,57 @@ class Loop:
     def open_pass(self, loader: int, *, line: int | None, shuffled: bool) -> None:
         """A data loader starts over."""
         self.close_pass(loader)
+        self._settle()
         self.close_quiet()
-        self._open[loader] = Pass(loader, self._recorder.steps, line, shuffled)
+        self._open[loader] = Pass(loader, self._recorder.steps, line, shuffled, at=self.backwards)
 
     def batch(self, loader: int, batch: Any, line: int | None) -> None:
         """A data loader has yielded a batch. It is kept until the next, for the labels in it."""
         current = self._open.get(loader)
         if current is None:
-            current = self._open[loader] = Pass(loader, self._recorder.steps, line)
+            current = Pass(loader, self._recorder.steps, line, at=self.backwards)
+            self._open[loader] = current
+        self._settle()
+        if current.batches == 0:
+            current.at = self.backwards
+        current.during = self.backwards - current.at
         current.batches += 1
         current.batch = batch
         self._current = current
         self.token("data", line, loader)
 
-    def close_pass(self, loader: int) -> None:
-        """A data loader has come to its end, or is left for another start."""
+    def close_pass(self, loader: int, *, complete: bool = False) -> None:
+        """A data loader has come to its end (`complete`), or is left for another start."""
         closing = self._open.pop(loader, None)
         if closing is None:
             return
-        closing.batch = None
+        closing.batch, closing.complete = None, complete
         if self._current is closing:
             self._current = None
         if closing.backwards == 0:
             self._tokens = [t for t in self._tokens if t[0] != "data" or t[2] != loader]
-        self._emit(closing)
+        if closing.backwards or closing.no_grad or closing.training is None:
+            self._emit(closing)
+        else:  # the next backward may still belong to it: losses summed over the whole pass
+            self._settle()
+            self._ended = closing
+
+    def _settle(self) -> None:
+        """Whatever comes next, a pass that has ended is over."""
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            self._emit(ended)
 
     def forward(self, *, grad: bool, line: int | None) -> Pass | None:
         """The phase to which a model's forward belongs."""
+        self._settle()
         current = self._current
         if current is not None and (grad or current.backwards == 0):
             return current
         if grad:
             return None
         if self._quiet is None:
-            self._quiet = Pass(0, self._recorder.steps, line)
+            self._quiet = Pass(0, self._recorder.steps, line, at=self.backwards)
         self._quiet.batches += 1
         return self._quiet
 
@@ -160,6 +195,7 @@ class Loop:
         self.close_quiet()
         for loader in list(self._open):
             self.close_pass(loader)
+        self._settle()
 
     def _emit(self, closing: Pass) -> None:
         self._emitted += 1

@@ -1,13 +1,17 @@
 """Writes down the models of the program: what they hold, and what they only seem to hold."""
 
+import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
 
 from torchdx.events.numbers import Numbers
-from torchdx.events.recorder import Recorder
+from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.names import Names
+
+_MADE_INSIDE = 20  # modules made inside a forward that are told one by one
 
 
 class Models:
@@ -17,6 +21,10 @@ class Models:
         self._recorder, self.names = recorder, names
         self._numbers = Numbers()
         self._seen: dict[int, tuple[int, int]] = {}
+        self._lines: weakref.WeakKeyDictionary[nn.Module, int | None] = weakref.WeakKeyDictionary()
+        self._repeats: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+        self._inside = Sparse(_MADE_INSIDE)
+        self._made_inside = 0
 
     def label(self, parameter: Any) -> str:
         """A parameter's name, or what else can be said of a tensor that no module holds."""
@@ -26,10 +34,32 @@ class Models:
         kind = "parameter" if isinstance(parameter, nn.Parameter) else "tensor"
         return f"({kind} {'x'.join(map(str, parameter.shape)) or 'scalar'})"
 
+    def parameter_given(self, owner: nn.Module, *, training: bool) -> None:
+        """A module was given a parameter; `training`: there was a backward pass before."""
+        if owner in self._lines:
+            return
+        line = self._lines[owner] = self._recorder.frames.here()
+        if training and self._recorder.frames.inside_forward():
+            self._made_inside += 1
+            if self._inside.due(self._made_inside):
+                self._recorder.event("made-in-forward", line=line, cls=type(owner).__name__)
+
+    def child_given(self, parent: nn.Module, name: str, child: nn.Module) -> None:
+        """A module was given a child."""
+        self._lines[child] = self._recorder.frames.here()
+        if any(other is child and n != name for n, other in parent._modules.items()):
+            self._repeats[child] = self._recorder.frames.called_by_user()
+
     def see_owners(self, parameters: Iterable[Any]) -> None:
         """Write down the models to which these parameters belong."""
         owners = {id(owner): owner for owner in map(self.names.owner, parameters) if owner}
         for top in {id(t): t for t in map(self.names.top, owners.values())}.values():
+            self.see(top)
+
+    def see_all(self) -> None:
+        """Write down every model that is alive, as it is now."""
+        tops = {id(top): top for top in map(self.names.top, self.names.known())}
+        for top in tops.values():
             self.see(top)
 
     def see(self, top: nn.Module) -> None:
@@ -41,25 +71,60 @@ class Models:
             return
         self._seen[number] = (len(held), trainable)
         self.names.adopt(top)
+        paths = {module: self.names.path(module) for module in top.modules()}
+        own = {module: list(module.parameters(recurse=False)) for module in paths}
         self._recorder.emit(
             {
                 "e": "model",
                 "id": number,
                 "cls": type(top).__name__,
+                "line": self._lines.get(top),
                 "params": [[self.label(p), list(p.shape), bool(p.requires_grad)] for p in held],
-                "modules": {self.names.path(m): type(m).__name__ for m in top.modules()},
+                "modules": {path: type(module).__name__ for module, path in paths.items()},
+                "own": {paths[m]: [self.label(p) for p in given] for m, given in own.items() if given},
+                "lines": {path: self._lines.get(module) for module, path in paths.items()},
+                "user": [path for module, path in paths.items() if self._of_user(module)],
             }
         )
+        self._tell_hidden(top)
+        self._tell_repeated(top)
+
+    def _of_user(self, module: nn.Module) -> bool:
+        """Whether the module's class is written in the user's program."""
+        source = getattr(sys.modules.get(type(module).__module__), "__file__", None)
+        return source is None or self._recorder.frames.is_user(source)
+
+    def _tell_hidden(self, top: nn.Module) -> None:
         for holder, attribute, inner in _hidden(top):
             parameters = [self.label(p) for module in inner for p in module.parameters()]
+            line = next((self._lines[m] for module in inner for m in module.modules() if m in self._lines), None)
             self._recorder.event(
                 "held-outside",
+                line=line,
                 holder=self.names.path(holder),
                 cls=type(holder).__name__,
                 attribute=attribute,
                 form=type(vars(holder)[attribute]).__name__,
                 params=parameters,
             )
+
+    def _tell_repeated(self, top: nn.Module) -> None:
+        for holder, child, names in _repeated(top):
+            self._recorder.event(
+                "same-object",
+                line=self._lines.get(child),
+                holder=type(holder).__name__,
+                place=self.names.path(holder),
+                names=names,
+                cls=type(child).__name__,
+                by_user=self._repeats.get(child, False),
+                params=[self.label(p) for p in child.parameters()],
+            )
+
+    def made_at(self, parameter: Any) -> int | None:
+        """The line that made the module which holds a parameter."""
+        owner = self.names.owner(parameter)
+        return None if owner is None else self._lines.get(owner)
 
     def lasting(self, parameter: Any) -> bool:
         """Whether a parameter belongs to a model that was written down."""
@@ -81,3 +146,16 @@ def _hidden(top: nn.Module) -> Iterator[tuple[nn.Module, str, list[nn.Module]]]:
             inner = [m for m in inner if next(m.parameters(), None) is not None]
             if inner:
                 yield holder, name, inner
+
+
+def _repeated(top: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, list[str]]]:
+    """Modules with parameters that stand several times in one holder: (holder, it, its names)."""
+    for holder in top.modules():
+        places: dict[int, list[str]] = {}
+        for name, child in holder._modules.items():
+            if child is not None:
+                places.setdefault(id(child), []).append(name)
+        for names in places.values():
+            child = holder._modules[names[0]]
+            if len(names) > 1 and child is not None and next(child.parameters(), None) is not None:
+                yield holder, child, names

@@ -95,7 +95,7 @@ def _read(
     if op in HEADS:
         saved |= _head_values(node, op)
     elif op in {"Div", "Mul"} and entry.get("shape") == []:
-        saved["other"] = _number(node, "_saved_other")
+        saved["other"] = _factor(node, op)
     if saved:
         entry["saved"] = saved
     stack = node.metadata.get("traceback_")
@@ -137,7 +137,20 @@ def _tensor(node: Any, name: str) -> torch.Tensor | None:
     return value.detach() if isinstance(value, torch.Tensor) else None
 
 
+def _factor(node: Any, op: str) -> float | None:
+    """The number by which a scalar is multiplied or divided; None when that is learnt too."""
+    differentiable = [below is not None for below, _ in node.next_functions]
+    if all(differentiable[:2]) and len(differentiable) > 1:
+        return None
+    if not differentiable[0]:
+        return None if op == "Div" else _number(node, "_saved_self")
+    return _number(node, "_saved_other")
+
+
 def _number(node: Any, name: str) -> float | None:
+    value = getattr(node, name, None)
+    if isinstance(value, int | float):  # a number of Python's is kept as such
+        return float(value)
     value = _tensor(node, name)
     return float(value) if value is not None and value.numel() == 1 else None
 
@@ -157,8 +170,8 @@ def _head_values(node: Any, op: str) -> Emitted:
             weight = _tensor(node, f"_saved_{name}")
             if weight is not None and weight.numel() <= _MAX_CLASSES:
                 values[name] = weight.float().flatten().tolist()
-        if op.startswith("NllLoss") and "weight" in values:
-            values["counts"] = label_counts(node, len(values["weight"]))
+        if _weighted(op, values):
+            values["counts"] = label_counts(node, values)
     return values
 
 
@@ -169,7 +182,7 @@ def _target_values(target: torch.Tensor) -> Emitted:
         "target_max": float(target.max()),
         "target_mean": float(target.double().mean()),
         "target_shape": list(target.shape),
-        "target_repeated": any(stride == 0 and size > 1 for stride, size in strides),
+        "target_repeats": [d for d, (stride, size) in enumerate(strides) if not stride and size > 1],
     }
 
 
@@ -180,15 +193,36 @@ def _log_probability_values(given: torch.Tensor) -> Emitted:
     return {"self_logsumexp": float(total), "classes": given.shape[dim]}
 
 
-def label_counts(node: Any, classes: int) -> list[int]:
-    """How often each class is asked for by the targets of an `NllLoss` node."""
+def _weighted(op: str, values: Emitted) -> bool:
+    """Whether a loss weights its classes, or the positive rows of each of its units."""
+    if op.startswith("NllLoss"):
+        return "weight" in values
+    return op == "BinaryCrossEntropyWithLogits" and "pos_weight" in values
+
+
+def label_counts(node: Any, values: Emitted) -> list[float]:
+    """How often the targets of a weighted loss ask for each class.
+
+    For units with a `pos_weight`, first the rows that ask for no, then for yes, unit by unit.
+    """
     target = _tensor(node, "_saved_target")
     if target is None:
         return []
+    if "pos_weight" in values:
+        return _yes_and_no(target, len(values["pos_weight"]))
+    classes = len(values["weight"])
     flat = target.flatten()
     ignored = _signed(getattr(node, "_saved_ignore_index", -100))
     kept = flat[(flat != ignored) & (flat >= 0) & (flat < classes)]
     return [int(n) for n in torch.bincount(kept, minlength=classes).tolist()]
+
+
+def _yes_and_no(target: torch.Tensor, units: int) -> list[float]:
+    if units != 1 and (target.dim() == 0 or target.shape[-1] != units):
+        return []
+    rows = target.detach().double().reshape(-1, units)
+    yes = rows.sum(0)
+    return [*(len(rows) - yes).tolist(), *yes.tolist()]
 
 
 def find_head(root: Any, reach: int = 12) -> Any | None:

@@ -29,10 +29,11 @@ class Names:
 
     def __init__(self) -> None:
         self._places: weakref.WeakKeyDictionary[nn.Module, _Place] = weakref.WeakKeyDictionary()
-        self._known: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._known: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()
         self._prefixes: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
         self._taken: dict[str, int] = {}
         self._labels: dict[int, tuple[weakref.ref[Any], str, weakref.ref[nn.Module]]] = {}
+        self._given: dict[str, int] = {}
         self._stale = False
         self.version = 0  # rises whenever a module or a parameter is met
 
@@ -40,13 +41,13 @@ class Names:
         """A module was given a child."""
         if child is not None:
             self._places[child] = _Place(weakref.ref(parent), name)
-            self._known.add(child)
-        self._known.add(parent)
+            self._known[child] = None
+        self._known[parent] = None
         self._changed()
 
     def parameter_registered(self, owner: nn.Module) -> None:
         """A module was given a parameter."""
-        self._known.add(owner)
+        self._known[owner] = None
         self._changed()
 
     def adopt(self, root: nn.Module) -> None:
@@ -54,7 +55,7 @@ class Names:
         if root in self._known and all(child in self._known for child in root.children()):
             return
         for module in root.modules():
-            self._known.add(module)
+            self._known[module] = None
             for name, child in module._modules.items():
                 if child is not None and child not in self._places:
                     self._places[child] = _Place(weakref.ref(module), name)
@@ -137,5 +138,10 @@ class Names:
                 if found is not None and found[0]() is parameter:
                     continue
                 path = self.path(module)
-                label = f"{path}.{name}" if path else name
+                label = self._unique(f"{path}.{name}" if path else name)
                 self._labels[id(parameter)] = (weakref.ref(parameter), label, weakref.ref(module))
+
+    def _unique(self, label: str) -> str:
+        """A layer that took another's place has parameters of its own: `head.weight#2`."""
+        count = self._given[label] = self._given.get(label, 0) + 1
+        return label if count == 1 else f"{label}#{count}"

@@ -7,27 +7,30 @@ from torch import nn
 
 from torchdx.events.loop import Loop
 from torchdx.events.models import Models
-from torchdx.events.recorder import Recorder
+from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph import capture, suspects
-from torchdx.instruments.looks import Stillness
+from torchdx.instruments.looks import Looks, Stillness
 
 MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
 MAX_LEAF_SETS = 10_000
 LABEL_BATCHES = 50  # batches whose labels are counted, where the loss has class weights
+_LATE = 30  # graphs with late parameters that are told one by one
 GROWING = 8  # backward passes in a row, each with more nodes than the one before
 
 
 class Sightings:
     """Numbers structures, follows which parameters were reached, and how sizes go."""
 
-    def __init__(self, recorder: Recorder, loop: Loop, models: Models) -> None:
+    def __init__(self, recorder: Recorder, loop: Loop, models: Models, looks: Looks) -> None:
         self._recorder, self._loop, self._models = recorder, loop, models
+        self._looks = looks
         self._still = Stillness(recorder)
+        self._lately, self._lates = Sparse(_LATE), 0
         self._numbers: dict[int, int] = {}
         self._leaf_sets: set[int] = set()
         self._version = 0
         self._sizes: list[int] = []
-        self._labels: dict[int, list[int]] = {}
+        self._labels: dict[int, _Labels] = {}
         self.counts: dict[int, int] = {}
 
     def backward(self, root: Any, line: int | None) -> int:
@@ -39,8 +42,9 @@ class Sightings:
 
     def close(self) -> None:
         """Write down the labels counted."""
-        for number, counts in self._labels.items():
-            self._recorder.event("labels", line=0, graph=number, counts=counts)
+        for number, labels in self._labels.items():
+            halves = {"early": labels.early, "late": labels.late}
+            self._recorder.event("labels", line=0, graph=number, counts=labels.counts, **halves)
 
     def _bare(self, root: Any, line: int | None) -> int:
         """A root without history: a tensor that was made anew, or one that needs no gradient."""
@@ -49,6 +53,7 @@ class Sightings:
             nodes = [{"op": "AccumulateGrad", "leaf": ""}]
             self._emit(number, line, nodes, "")
             needs = bool(getattr(root, "requires_grad", False))
+            self._models.see_all()
             self._recorder.event("bare-root", line=line, needs_grad=needs, suspects=self._search())
         return number
 
@@ -72,9 +77,9 @@ class Sightings:
         self._models.see_owners(seen.leaves)
         nodes, opaque = capture.read_nodes(seen.nodes, self._recorder.frames, self._models.label)
         self._emit(number, line, nodes, opaque)
-        weighted = [len(n["saved"]["counts"]) for n in nodes if "counts" in n.get("saved", {})]
+        weighted = [n["saved"] for n in nodes if n.get("saved", {}).get("counts")]
         if weighted:
-            self._labels[number] = [0] * weighted[0]
+            self._labels[number] = _Labels(weighted[0])
         if not opaque and not any(self._models.names.of(leaf) for leaf in seen.leaves):
             self._recorder.event(
                 "no-parameters", line=line, graph=number, suspects=self._search()
@@ -108,19 +113,45 @@ class Sightings:
         new = sorted(names - self._recorder.record.reached - {None})  # type: ignore[type-var]
         if new:
             self._recorder.emit({"e": "reached", "step": self._recorder.steps, "params": new})
+        self._looks.reached(leaves)
         if self._recorder.steps > 0:
             self._late(leaves)
 
     def _late(self, leaves: list[Any]) -> None:
         """Parameters met after the first step that belong to no model that lasts."""
         late = [p for p in leaves if isinstance(p, nn.Parameter) and not self._models.lasting(p)]
-        if late:
+        self._lates += bool(late)
+        if late and self._lately.due(self._lates):
             shapes = [list(p.shape) for p in late[:20]]
-            self._recorder.event("late-parameters", count=len(late), shapes=shapes)
+            made = next(filter(None, map(self._models.made_at, late)), None)
+            facts = {"count": len(late), "of": len(leaves), "shapes": shapes}
+            self._recorder.event("late-parameters", line=made, **facts)
 
     def _count_labels(self, number: int, function: torch.autograd.graph.Node) -> None:
         head = capture.find_head(function)
-        totals = self._labels[number]
-        counts = [] if head is None else capture.label_counts(head, len(totals))
-        if counts:
-            self._labels[number] = [a + b for a, b in zip(totals, counts, strict=True)]
+        if head is not None:
+            labels = self._labels[number]
+            labels.add(capture.label_counts(head, labels.weights))
+
+
+class _Labels:
+    """How often each class was asked for: in the first half of the batches, and in the rest."""
+
+    def __init__(self, weights: dict[str, Any]) -> None:
+        self.weights = weights
+        self.early = [0.0] * len(weights["counts"])
+        self.late = list(self.early)
+        self._batches = 0
+
+    def add(self, counts: list[float]) -> None:
+        """Take one batch's counts."""
+        if len(counts) != len(self.early):
+            return
+        self._batches += 1
+        half = self.early if self._batches <= LABEL_BATCHES // 2 else self.late
+        half[:] = [a + b for a, b in zip(half, counts, strict=True)]
+
+    @property
+    def counts(self) -> list[float]:
+        """Both halves."""
+        return [a + b for a, b in zip(self.early, self.late, strict=True)]

@@ -40,7 +40,7 @@ def search(frames: Sequence[FrameType], lines: Frames) -> list[list[object]]:
 
 def _calls(frame: FrameType) -> list[tuple[ast.Call, str]]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(frame.f_code)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(frame)))
     except (OSError, SyntaxError, TypeError):
         return []
     calls = []

@@ -69,7 +69,7 @@ def sum_links(total: torch.Tensor) -> int:
 def _line_of(frame: FrameType, name: str) -> int | None:
     """The line that adds to a variable: `name += ...`, `name = name + ...`, `name.append(...)`."""
     try:
-        source = textwrap.dedent(inspect.getsource(frame.f_code))
+        source = textwrap.dedent(inspect.getsource(frame))
         tree = ast.parse(source)
     except (OSError, SyntaxError, TypeError):
         return None

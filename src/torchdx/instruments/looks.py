@@ -6,16 +6,19 @@ gradients in between. Weights are compared on an even sample of each parameter, 
 
 import contextlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from torchdx.events.recorder import Recorder, Sparse
 
 SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
 DENSE = 5  # steps looked at from the first
+
+Label = Callable[[Any], str]
 
 
 class _State:
@@ -27,6 +30,8 @@ class _State:
         self.looking = True
         self.left: int | None = None  # gradients not cleared since its last step; None: unknown
         self.before: list[torch.Tensor] | None = None
+        self.backward: list[tuple[int, int]] | None = None  # gradients as backward left them
+        self.edited = False  # whether they were changed before the step
 
     def parameters(self) -> list[torch.Tensor]:
         optimizer = self.optimizer()
@@ -49,9 +54,10 @@ def unseen() -> Iterator[None]:
 class Looks:
     """Looks at chosen steps of every optimizer."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, label: Label) -> None:
         self._recorder = recorder
         self._states: dict[int, _State] = {}
+        self._left_out = LeftOut(recorder, label)
 
     def add(self, number: int, optimizer: Optimizer) -> None:
         """An optimizer was made, or is met for the first time."""
@@ -67,6 +73,20 @@ class Looks:
                 left = _nonzero([p.grad for p in state.parameters()])
                 state.left = left if state.left is None else min(state.left, left)
 
+    def after_backward(self) -> None:
+        """Remember the gradients, to see whether the program changes them before the step."""
+        for state in self._states.values():
+            if state.looking:
+                state.backward = _versions(state.parameters())
+
+    def reached(self, leaves: list[Any]) -> None:
+        """A backward pass is about to reach these, maybe for the first time."""
+        self._left_out.met(leaves, self._held())
+
+    def _held(self) -> set[int]:
+        optimizers = filter(None, (state.optimizer() for state in self._states.values()))
+        return {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+
     def cleared(self, parameters: set[int]) -> None:
         """The gradients of these parameters (by `id`) were cleared."""
         for state in self._states.values():
@@ -79,6 +99,8 @@ class Looks:
         """Keep a sample of the weights as they are."""
         state = self._states.get(number)
         if state is not None and state.looking:
+            if state.backward is not None:
+                state.edited = state.backward != _versions(state.parameters())
             with unseen():
                 state.before = [_sample(p).clone() for p in state.parameters()]
 
@@ -87,11 +109,13 @@ class Looks:
         state = self._states.get(number)
         if state is None:
             return False
+        if self._left_out.due(step):
+            self._left_out.compare(self._held())
         was_looking = state.looking
         if was_looking:
             self._recorder.emit({"e": "look", **_measure(state, number, step), "line": line})
-        state.before = None
-        state.left = None
+        state.before = state.backward = state.left = None
+        state.edited = False
         state.looking = state.sparse.due(step + 1)
         return was_looking
 
@@ -114,7 +138,15 @@ def _measure(state: _State, number: int, step: int) -> dict[str, Any]:
         "grad_norm": None if known is None else sum(n * n for n in known) ** 0.5,
         "weight_norm": weight,
         "update_norm": update,
+        "edited": state.edited,
     }
+
+
+def _versions(parameters: list[torch.Tensor]) -> list[tuple[int, int]]:
+    """Which gradients there are, and how often each was changed in place."""
+    with contextlib.suppress(RuntimeError):  # tensors made in inference mode count nothing
+        return [(id(p.grad), 0 if p.grad is None else p.grad._version) for p in parameters]
+    return []
 
 
 def _norms(tensors: list[Any]) -> list[float] | None:
@@ -186,16 +218,63 @@ class Stillness:
         if count == 1:
             with unseen():
                 chosen = leaves[: self.PARAMETERS]
-                self._first = [(weakref.ref(p), self._few(p).clone()) for p in chosen]
+                self._first = [(weakref.ref(p), _few(p, self.ELEMENTS).clone()) for p in chosen]
         elif count in self.CHECKS and self._first:
             with unseen():
                 alive = [(ref(), old) for ref, old in self._first]
-                changed = sum(p is not None and not torch.equal(self._few(p), o) for p, o in alive)
+                changed = sum(p is not None and not torch.equal(_few(p, self.ELEMENTS), o) for p, o in alive)
                 held = sum(p is not None and p.grad is not None for p, _ in alive)
                 nonzero = _nonzero([p.grad for p, _ in alive if p is not None])
             facts = {"backwards": count - 1, "of": len(alive), "changed": changed}
             self._recorder.event("still", line=line, **facts, held=held, nonzero=nonzero)
 
-    def _few(self, parameter: Any) -> torch.Tensor:
-        flat = parameter.detach().reshape(-1)
-        return flat[:: max(1, flat.numel() // self.ELEMENTS)]
+
+
+class LeftOut:
+    """Whether parameters that gradients reach, but no optimizer holds, stay as they are.
+
+    A program may well update some parameters itself; only what is compared is known.
+    """
+
+    CHECKS = (3, 30, 300)  # steps of an optimizer after which is compared
+    PARAMETERS, ELEMENTS = 1_000, 64
+
+    def __init__(self, recorder: Recorder, label: Label) -> None:
+        self._recorder, self._label = recorder, label
+        self._first: dict[int, tuple[weakref.ref[Any], torch.Tensor]] = {}
+        self._waited = 0
+
+    def met(self, leaves: list[Any], held: set[int]) -> None:
+        """Keep a few elements of each parameter that is new and in no optimizer."""
+        with unseen():
+            for leaf in leaves:
+                if id(leaf) in held or not isinstance(leaf, nn.Parameter):
+                    continue
+                known = self._first.get(id(leaf))
+                if known is not None and known[0]() is leaf:
+                    continue
+                if len(self._first) < self.PARAMETERS:
+                    self._first[id(leaf)] = (weakref.ref(leaf), _few(leaf, self.ELEMENTS).clone())
+                    self._waited = 0
+
+    def due(self, step: int) -> bool:
+        """Whether to compare now, after an optimizer's step."""
+        self._waited += bool(self._first) and step > 0
+        return bool(self._first) and self._waited in self.CHECKS
+
+    def compare(self, held: set[int]) -> None:
+        """Record which of them have a gradient and the value that they had."""
+        self._first = {i: kept for i, kept in self._first.items() if kept[0]() is not None}
+        kept = [(ref(), old) for i, (ref, old) in self._first.items() if i not in held]
+        alive = [(p, old) for p, old in kept if p is not None and p.grad is not None]
+        with unseen():
+            flowing = _norms([p.grad for p, _ in alive]) or [1.0] * len(alive)
+            pairs = [pair for pair, norm in zip(alive, flowing, strict=True) if norm > 0]
+            still = [self._label(p) for p, old in pairs if torch.equal(_few(p, self.ELEMENTS), old)]
+        if still:
+            self._recorder.event("left-out", steps=self._waited, params=still)
+
+
+def _few(parameter: Any, elements: int) -> torch.Tensor:
+    flat = parameter.detach().reshape(-1)
+    return flat[:: max(1, flat.numel() // elements)]

@@ -64,9 +64,9 @@ class Optimizers:
         self._models.see_owners(held)
         facts = self._facts[number]
         names = [self._models.label(p) for p in held]
-        if facts.get("params") != names:
-            facts["params"] = names
-            facts["frozen"] = [self._models.label(p) for p in held if not p.requires_grad]
+        frozen = [self._models.label(p) for p in held if not p.requires_grad]
+        if (facts.get("params"), facts.get("frozen")) != (names, frozen):
+            facts["params"], facts["frozen"] = names, frozen
             self._recorder.emit(facts)
 
     def ids_of(self, thing: Any) -> set[int]:
@@ -76,7 +76,10 @@ class Optimizers:
         return {id(p) for p in thing.parameters()}
 
     def stepped(self, optimizer: Optimizer, number: int) -> None:
-        """Follow the learning rate of the first group."""
+        """Follow the learning rate of the first group, and parameters that are added later."""
+        if sum(len(group["params"]) for group in optimizer.param_groups) != len(self._held[number]):
+            self._held[number] = {id(p): weakref.ref(p) for p in _held(optimizer)}
+            self.describe(optimizer, number)
         rate = optimizer.param_groups[0].get("lr")
         if not isinstance(rate, float | int) or self._rates.get(number) == rate:
             return

@@ -26,6 +26,10 @@ class Model:
 
     parameters  name -> shape; `trainable` names those that required a gradient then
     modules     name -> class, the model itself as ``""``
+    own         module -> the parameters that it holds itself
+    lines       module -> where it was made or given to its holder
+    user        the modules whose class is written in the user's program
+    late        parameters that came after it was first seen
     """
 
     id: int
@@ -34,6 +38,16 @@ class Model:
     parameters: dict[str, tuple[int, ...]]
     trainable: frozenset[str]
     modules: dict[str, str]
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lines: dict[str, Line | None] = field(default_factory=dict)
+    user: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
+
+    def within(self, module: str) -> set[str]:
+        """The parameters of a module and of all that it holds."""
+        inner = module + "." if module else ""
+        found = (p for m, p in self.own.items() if m == module or m.startswith(inner))
+        return {name for names in found for name in names}
 
 
 @dataclass
@@ -73,6 +87,7 @@ class Look:
     changed      how many parameters it changed
     stale        how many still held the gradient of the step before (nothing cleared it)
     grad_norm, weight_norm, update_norm   Euclidean, over all its parameters; None when not measured
+    edited       whether the program changed gradients between its last backward and the step
     """
 
     optimizer: int
@@ -86,6 +101,7 @@ class Look:
     weight_norm: float | None
     update_norm: float | None
     line: Line | None
+    edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,12 @@ class Phase:
     active      how many of its dropout and batch-norm modules were in training mode then
     accuracy, loss   what the model predicted against the labels of the batches, where both were
                 seen (loss: mean cross-entropy, or mean squared error)
+    model       path of the model that was called
+    at          backward passes done when it began; `during` of them between its first batch and last
+    chosen      whether the program had set training mode since the last backward pass
+    inputs      a number for the first rows that the model was given, 0 when not taken; `repeated`
+                whether it was given the same twice running
+    complete    whether the loader came to its end
     """
 
     loader: int
@@ -128,6 +150,13 @@ class Phase:
     loss: float | None
     rows: int
     line: Line | None
+    model: str = ""
+    at: int = 0
+    during: int = 0
+    chosen: bool = False
+    inputs: int = 0
+    repeated: bool = False
+    complete: bool = False
 
     @property
     def validation(self) -> bool:
@@ -262,8 +291,19 @@ class Record:
         parameters = {name: tuple(shape) for name, shape, _ in entry["params"]}
         trainable = frozenset(name for name, _, grad in entry["params"] if grad)
         line = self._line(entry.get("line"))
+        known = next((m for m in self.models if m.id == entry["id"]), None)
+        late = frozenset() if known is None else known.late | (set(parameters) - set(known.parameters))
         model = Model(
-            entry["id"], entry["cls"], line, parameters, trainable, dict(entry["modules"])
+            id=entry["id"],
+            cls=entry["cls"],
+            line=line,
+            parameters=parameters,
+            trainable=trainable,
+            modules=dict(entry["modules"]),
+            own={module: tuple(names) for module, names in entry.get("own", {}).items()},
+            lines={module: self._line(n) for module, n in entry.get("lines", {}).items()},
+            user=frozenset(entry.get("user", ())),
+            late=late,
         )
         self.models = [m for m in self.models if m.id != model.id] + [model]
 

@@ -7,16 +7,15 @@ begins to observe. Without torchdx in that interpreter, it does nothing.
 import importlib.util
 import os
 import sys
+from importlib.machinery import PathFinder
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.getcwd()) != _HERE]
-sys.modules.pop("sitecustomize", None)
+sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _HERE]
 
-_shadowed = importlib.util.find_spec("sitecustomize")
+_shadowed = PathFinder.find_spec("sitecustomize")
 if _shadowed is not None and _shadowed.loader is not None:
-    _module = importlib.util.module_from_spec(_shadowed)
-    sys.modules["sitecustomize"] = _module
-    _shadowed.loader.exec_module(_module)
+    sys.modules["sitecustomize"] = importlib.util.module_from_spec(_shadowed)
+    _shadowed.loader.exec_module(sys.modules["sitecustomize"])
 
 if "TORCHDX_RECORD" in os.environ:
     try:

@@ -1,0 +1,58 @@
+# Everything a person or a build server does here. `make demo` and `make test` each stand alone.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ENV := .venv/.made
+FASHION := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
+
+# One thread a process: the programs that are run are small, and run beside one another.
+export OMP_NUM_THREADS := 1
+export HF_HUB_OFFLINE := 1
+
+.PHONY: env data demo test check check-all format lint types examples scoreboard bench clean
+
+env: $(ENV)
+
+$(ENV): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "torchdx needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make environments here. On Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Some of the programs in faults/ train on Fashion-MNIST; without it they are skipped, and say so.
+data:
+	@test -e $(FASHION) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; } || \
+		echo "no Fashion-MNIST here (Debian: apt-get install dataset-fashion-mnist): some tests skip"
+
+demo: env
+	$(BIN)/torchdx demo
+
+test: env data
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+check: env data
+	$(BIN)/ruff format --check src tests faults benchmarks
+	$(BIN)/ruff check src tests faults benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q --doctest-modules src
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+check-all: check
+	$(BIN)/python -m pytest -n 2 -q -m slow
+
+format: env
+	$(BIN)/ruff format src tests faults benchmarks
+	$(BIN)/ruff check --fix --quiet src tests faults benchmarks || true
+
+scoreboard: env data
+	$(BIN)/python faults/scoreboard.py
+
+bench: env
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
