@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.data import RandomSampler
+from torch.utils.data import RandomSampler, WeightedRandomSampler
 
 from torchdx.events import hooks
 from torchdx.events.cuts import Cuts
@@ -91,7 +91,7 @@ class Observer:
         self._lens = Lens(recorder, self._loop, self._names, **shields)
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
-        self._checkpoints = Checkpoints(recorder, self._names)
+        self._checkpoints = Checkpoints(recorder, self._names, self._loop)
         self._randomness = Randomness(recorder)
         self._data = Numbers()
         self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -99,6 +99,7 @@ class Observer:
         self._off_depth = 0
         self._quiet: dict[int | None, tuple[Sparse, int]] = {}
         self._cuts_seen: set[tuple[str, int | None]] = set()
+        self._weighted: set[int] = set()
         self._modes_seen: set[tuple[int | None, bool]] = set()
         self._seed_state = 0
         self._reported: set[str] = set()
@@ -222,6 +223,12 @@ class Observer:
         self._met(optimizer)
 
     @_safely
+    def optimizer_failed(self, error: BaseException) -> None:
+        """An optimizer could not be made: mostly for want of parameters."""
+        self._models.see_all()
+        self.recorder.event("optimizer-failed", text=f"{type(error).__name__}: {error}"[:300])
+
+    @_safely
     def before_step(self, optimizer: Optimizer) -> None:
         """`optimizer.step` begins; with a closure, forward and backward are still to come."""
         number = self._met(optimizer)
@@ -276,8 +283,12 @@ class Observer:
     def loader_started(self, loader: Any, iterator: Any) -> None:
         """A `DataLoader` is iterated from its start. Loaders of one data set count as one."""
         self._lens.arm("phase")
-        shuffled = isinstance(getattr(loader, "sampler", None), RandomSampler)
+        sampler = getattr(loader, "sampler", None)
+        shuffled = isinstance(sampler, RandomSampler)
         number = self._data.of(getattr(loader, "dataset", loader))
+        if isinstance(sampler, WeightedRandomSampler) and number not in self._weighted:
+            self._weighted.add(number)
+            self.recorder.event("weighted-sampler", loader=number)
         self._iterators[iterator] = number
         self._loop.open_pass(number, line=self.recorder.frames.here(), shuffled=shuffled)
 
@@ -412,7 +423,7 @@ class Observer:
             return
         has = sum(p.requires_grad for p in thing.parameters()) if name == "requires_grad" else 0
         total = sum(1 for _ in thing.parameters()) if name == "requires_grad" else 0
-        facts = {"cls": type(thing).__name__, "name": name, "value": str(value)[:60]}
+        facts: dict[str, Any] = {"cls": type(thing).__name__, "name": name, "value": str(value)[:60]}
         if name == "requires_grad":
             facts["model"] = self._names.path(thing)
             facts["params"] = [self._models.label(p) for p in thing.parameters()][:2000]

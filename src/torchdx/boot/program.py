@@ -5,12 +5,16 @@ A fresh module stands in `sys.modules` as `__main__`, so that pickling, `multipr
 of torchdx, and leads to the exit status that it would have led to.
 """
 
+import atexit
 import builtins
+import contextlib
 import importlib.machinery
 import importlib.util
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,18 +77,18 @@ def _prepare(program: Program) -> tuple[ModuleType, CodeType | None]:
 
 
 def _prepare_script(program: Program) -> tuple[ModuleType, CodeType | None]:
-    path = Path(program.target)
-    folder = path.parent
+    path = Path(os.path.abspath(program.target))  # noqa: PTH100  # links stay, as in Python
+    folder = path.resolve().parent
     if path.is_dir() and (path / "__main__.py").is_file():
         folder, path = path, path / "__main__.py"
     try:
         with io.open_code(str(path)) as file:
             source = file.read()
     except OSError as error:
-        msg = f"can't open file {str(path.absolute())!r}: [Errno {error.errno}] {error.strerror}"
+        msg = f"can't open file {str(path)!r}: [Errno {error.errno}] {error.strerror}"
         raise CallError(msg) from None
     sys.argv[:] = [program.target, *program.arguments]
-    sys.path[0] = str(folder.resolve())
+    sys.path[0] = str(folder)
     main = _fresh_main()
     main.__file__ = str(path)
     vars(main)["__cached__"] = None
@@ -169,9 +173,16 @@ def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
     return following
 
 
-def leave(status: int) -> NoReturn:
-    """End this process with a status, as `python` would after the program."""
-    sys.exit(status)
+def end_by_interrupt() -> NoReturn:
+    """End this process as Python does after an uncaught Ctrl-C: in order, then by the signal."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(128 + signal.SIGINT)  # where the signal is blocked
 
 
 def parse(arguments: Sequence[str], *, module: bool) -> Program:

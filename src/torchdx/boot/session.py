@@ -45,7 +45,6 @@ class Session:
         self._facts = dict(facts)
         self._rank = int(os.environ.get("RANK") or 0)
         self._observer: Any = None
-        self._diagnosis: Any = None
         self._status: int | None = None
         self._ended = False
         self._pid = os.getpid()
@@ -123,29 +122,29 @@ class Session:
     def _finish(self) -> None:
         from torchdx.report import terminal  # noqa: PLC0415
 
+        trained = self._observer is not None and self._observer.trained
+        if not trained and (self._child or self._children_recorded()):
+            if self._observer is not None:
+                self._observer.stop()
+            return
         if self._observer is None:
-            if not self._child and not self._options.quiet:
+            if not self._options.quiet:
                 terminal.nothing_seen("torch was not imported", self._failure)
             return
-        record = self._observer.recorder.record
         writer = self._observer.recorder.writer
-        trained = self._observer.trained
-        if trained or not (self._child or self._others()):
-            writer.release()
-        self._diagnosis = self._observer.finish(status=self._status)
-        if self._child and not trained:
-            return
+        writer.release()
+        diagnosis = self._observer.finish(status=self._status)
+        record = self._observer.recorder.record
         if self._options.quiet:
             terminal.failures(record, writer.failure)
-        elif trained and self._rank == 0:
-            terminal.summary(record, self._diagnosis, writer.path, failure=writer.failure)
-        elif not trained and not self._others():
+        elif not trained:
             terminal.nothing_trained(record, writer.path)
+        elif self._rank == 0:
+            terminal.summary(record, diagnosis, writer.path, failure=writer.failure)
 
-    def _others(self) -> bool:
-        """Whether child interpreters have left records of this run."""
-        pattern = f"{self._path.stem}*{self._path.suffix}"
-        return any(True for _ in self._path.parent.glob(pattern)) and not self._observer.trained
+    def _children_recorded(self) -> bool:
+        """Whether interpreters that this one started have left records of the run."""
+        return any(path.exists() for path in (self._path, shard_path(self._path, 1)))
 
     def _leaving(self, status: int) -> None:
         self.ended_with(status)

@@ -1,12 +1,14 @@
 """The command line: one file a command, imported when it is called."""
 
 import importlib
+import signal
 import sys
 from typing import NoReturn
 
 import click
 
 from torchdx import __version__
+from torchdx.boot import program
 from torchdx.errors import TorchdxError
 
 COMMANDS = ("run", "report", "check", "explain", "rules", "runs", "dump", "demo")
@@ -45,4 +47,6 @@ def main() -> NoReturn:
     except TorchdxError as error:
         click.echo(f"torchdx: {error}", err=True)
         sys.exit(2)
+    if status == -signal.SIGINT:
+        program.end_by_interrupt()
     sys.exit(status or 0)

@@ -1,7 +1,7 @@
 """`torchdx run`: an unchanged script is observed."""
 
 import os
-import sys
+import signal
 from pathlib import Path
 
 import click
@@ -46,9 +46,7 @@ def command(
         session.cancel()
         raise
     except KeyboardInterrupt:
-        session.ended_with(130)
-        sys.excepthook = lambda *_: None  # it has been printed; Python now ends as on Ctrl-C
-        raise
+        status = -signal.SIGINT
     session.ended_with(status)
     return status
 

@@ -1,5 +1,6 @@
 """Which line of the user's program is running: the nearest frame that is not a library's."""
 
+import inspect
 import linecache
 import re
 import site
@@ -30,6 +31,21 @@ def _library_roots() -> tuple[str, ...]:
     roots.add(site.getusersitepackages())
     roots.add(str(Path(__file__).parents[1]))
     return tuple(sorted(root.rstrip("/") + "/" for root in roots if root))
+
+
+def variables_of(frame: FrameType) -> dict[str, Any]:
+    """The variables of a running function or module, to read only.
+
+    Before Python 3.13 a function's frame keeps the copy that it hands out, and with it every value;
+    it is emptied.
+    """
+    local = frame.f_locals
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return dict(local)
+    found = dict(local)
+    if type(local) is dict:
+        local.clear()
+    return found
 
 
 class Frames:

@@ -5,8 +5,9 @@ away between the stretches that are of interest.
 """
 
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,11 +15,28 @@ from torch.nn.modules import module as torch_module
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from torchdx.events.frames import variables_of
 from torchdx.events.loop import Loop, Pass
-from torchdx.events.recorder import Recorder
+from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.names import Names
 
 Safely = Callable[[Callable[..., None]], Callable[..., None]]
+
+MODES_DENSE = 50  # settings of a model's mode after which the next forward is watched each time
+_WITHOUT_GRAD = 20  # forwards without gradients in training mode that are told, in the first steps
+_SAMPLE = 64  # elements by which inputs are known again
+
+
+class Mode(NamedTuple):
+    """How a model stood when it was called to learn.
+
+    active   modules that behave otherwise in training, and did; `idle` those that did not
+    """
+
+    training: bool
+    active: int
+    idle: int
+    line: int | None
 
 
 class Lens:
@@ -40,6 +58,13 @@ class Lens:
         self._reasons: set[str] = set()
         self._depth = 0
         self._pass: Pass | None = None
+        self._modes_set, self._modes_due = 0, Sparse(MODES_DENSE)
+        self._chosen_at = -1
+        self._called_with: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
+        self._gone_back: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
+        self._told: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
+        self._whole, self._given = False, frozenset[int]()
+        self._without_grad = 0
         self._scored: Any = None
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._collecting = True
@@ -70,54 +95,113 @@ class Lens:
             self._recorder.emit({"e": "called", "modules": called})
             self.disarm("beginning")
 
+    def mode_set(self, *, training: bool) -> None:
+        """The program set the mode of a whole model: its next forwards show what came of it."""
+        if training:
+            self._chosen_at = self._loop.backwards
+        self._modes_set += 1
+        if self._modes_due.due(self._modes_set):
+            self.arm("mode")
+
+    def backward(self) -> None:
+        """A backward pass begins: what was called with gradients on is what it goes back through."""
+        if self._called_with:
+            self._gone_back.update(self._called_with)
+            self._called_with.clear()
+
+    def stepped(self, optimizer: int, parameters: Callable[[], set[int]]) -> None:
+        """An optimizer, which holds `parameters` (by `id`), has stepped."""
+        if not self._gone_back:
+            return
+        held = parameters()
+        for module, mode in list(self._gone_back.items()):
+            inner = list(module.parameters())
+            if any(id(p) in held for p in inner):
+                del self._gone_back[module]
+                known = self._told.get(module)
+                if known is None or known[:3] != mode[:3]:
+                    self._told[module] = mode
+                    frozen = sum(not p.requires_grad for p in inner)
+                    steps = self._loop.optimizer_steps.get(optimizer, 0)
+                    facts = {"optimizer": optimizer, "frozen": frozen, "steps": steps}
+                    self._tell(module, mode, facts)
+
+    def _tell(self, module: nn.Module, mode: Mode, facts: dict[str, int]) -> None:
+        self._recorder.event(
+            "learning-mode",
+            line=mode.line,
+            model=self._names.path(self._names.unwrap(module)),
+            training=mode.training,
+            active=mode.active,
+            idle=mode.idle,
+            **facts,
+        )
+
     # A hook that begins so is traced away by torch.compile: no recompilation, no graph break.
 
-    def _pre_hook(self, module: nn.Module, _args: Any) -> None:
+    def _pre_hook(self, module: nn.Module, args: Any) -> None:
         if torch.compiler.is_compiling():
             return
-        self._seen_before(module)
+        self._seen_before(module, args)
 
     def _hook(self, _module: nn.Module, _args: Any, output: Any) -> None:
         if torch.compiler.is_compiling():
             return
         self._seen_after(output)
 
-    def _before(self, module: nn.Module) -> None:
+    def _before(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
         grad = torch.is_grad_enabled()
         if self._collecting and grad:
             self._called.add(module)
         if self._depth == 1 and next(module.parameters(), None) is not None:
-            self._root(module, grad=grad)
+            self._top_called(module, args, grad=grad)
 
-    def _root(self, module: nn.Module, *, grad: bool) -> None:
+    def _top_called(self, module: nn.Module, args: Any, *, grad: bool) -> None:
         self._model_called()
         self._names.adopt(module)
+        self._whole = self._names.parent(module) is None
+        self._given = frozenset(map(id, args))
         line = self._recorder.frames.here()
-        if not grad and module.training and self._collecting:
-            self._recorder.event("forward-without-grad", line=line)
+        if grad and any(p.requires_grad for p in module.parameters()):
+            self._called_with[module] = _mode(module, line)
+        if not grad and module.training and self._collecting and self._without_grad < _WITHOUT_GRAD:
+            self._without_grad += 1
+            path = self._names.path(self._names.unwrap(module))
+            self._recorder.event("forward-without-grad", line=line, model=path)
         self._pass = self._loop.forward(grad=grad, line=line)
         if self._pass is not None:
-            if self._pass.training is None:
-                self._pass.active = sum(1 for _ in active_modules(module))
-            self._pass.training = module.training
-            self._pass.no_grad = not grad
-            self._pass.line = line or self._pass.line
+            self._describe(self._pass, module, grad=grad, line=line)
+            if self._pass.no_grad and self._pass.training and self._pass.active:
+                _know_again(self._pass, args)
+
+    def _describe(self, current: Pass, module: nn.Module, *, grad: bool, line: int | None) -> None:
+        """Which model a phase is about: the first, or the first that is called to learn."""
+        if current.training is not None and not (grad and current.no_grad):
+            return
+        current.model = self._names.path(self._names.unwrap(module))
+        current.training, current.no_grad = module.training, not grad
+        current.active = sum(1 for _ in mode_dependent(module, training=True))
+        current.chosen = self._chosen_at == self._loop.backwards
+        current.line = line or current.line
 
     def _after(self, output: Any) -> None:
         self._depth = max(0, self._depth - 1)
         if self._depth == 0 and self._pass is not None:
             current, self._pass = self._pass, None
-            if current.backwards == 0 and current.batch is not None:
+            if current.backwards == 0 and (current.batch is not None or current.loader == 0):
                 self._score(current, output)
 
     def _score(self, current: Pass, output: Any) -> None:
         """Hold a model's answer against the labels of its batch, once a batch."""
-        if self._scored is current.batch:
+        if current.batch is not None and self._scored is current.batch:
             return
         answer, labels = first_tensor(output), None
         if answer is not None and answer.dim() > 0 and answer.is_floating_point():
-            labels = _labels_for(answer, current.batch)
+            if current.batch is None:
+                labels = self._labels_nearby(answer) if self._whole else None
+            else:
+                labels = _labels_for(answer, current.batch)
         if answer is None or labels is None:
             return
         self._scored = current.batch
@@ -134,19 +218,59 @@ class Lens:
             current.measured += rows
 
 
-def active_modules(root: nn.Module) -> Iterator[nn.Module]:
-    """Modules that behave otherwise in training than in evaluation, and are in training mode."""
+    def _labels_nearby(self, answer: torch.Tensor) -> torch.Tensor | None:
+        """The one variable of the calling function that can be the labels of `answer`."""
+        frames = self._recorder.frames.user_frames(1)
+        fitting = {}
+        for value in variables_of(frames[0]).values() if frames else ():
+            known = not isinstance(value, torch.Tensor) or value.requires_grad or id(value) in self._given
+            if not known:
+                labels = _labels_for(answer, (None, value))
+                if labels is not None:
+                    fitting[id(labels)] = labels
+        return next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _mode(module: nn.Module, line: int | None) -> Mode:
+    active = sum(1 for _ in mode_dependent(module, training=True))
+    idle = sum(1 for _ in mode_dependent(module, training=False))
+    return Mode(module.training, active, idle, line)
+
+
+def mode_dependent(root: nn.Module, *, training: bool) -> Iterator[nn.Module]:
+    """Modules that behave otherwise in training than in evaluation, and are in the given mode.
+
+    A batch norm whose own weights are frozen is left out where it is in evaluation: it is meant.
+    """
     for module in root.modules():
-        if not module.training:
+        if module.training is not training:
             continue
         if isinstance(module, _BatchNorm):
-            if module.track_running_stats:
+            weight = module.weight
+            if module.track_running_stats and (training or weight is None or weight.requires_grad):
                 yield module
         elif isinstance(module, _DropoutNd):
             if module.p > 0:
                 yield module
         elif isinstance(module, nn.RNNBase | nn.MultiheadAttention) and module.dropout > 0:
             yield module
+
+
+def _know_again(current: Pass, args: Any) -> None:
+    """Number the first inputs of a phase, and notice when they come twice running."""
+    if current.batches > 2 or current.repeated:  # noqa: PLR2004  # the first two are enough
+        return
+    given = next((a for a in args if isinstance(a, torch.Tensor)), None)
+    if given is None or given.numel() == 0 or given.layout is not torch.strided:
+        return
+    with torch.no_grad():
+        flat = given.detach().reshape(-1)
+        few = flat[:: max(1, flat.numel() // _SAMPLE)][:_SAMPLE].tolist()
+    number = zlib.crc32(repr((tuple(given.shape), few)).encode()) or 1
+    if current.inputs == 0:
+        current.inputs = number
+    else:
+        current.repeated = current.inputs == number
 
 
 def first_tensor(value: Any) -> torch.Tensor | None:

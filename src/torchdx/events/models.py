@@ -81,7 +81,9 @@ class Models:
                 "line": self._lines.get(top),
                 "params": [[self.label(p), list(p.shape), bool(p.requires_grad)] for p in held],
                 "modules": {path: type(module).__name__ for module, path in paths.items()},
-                "own": {paths[m]: [self.label(p) for p in given] for m, given in own.items() if given},
+                "own": {
+                    paths[m]: [self.label(p) for p in given] for m, given in own.items() if given
+                },
                 "lines": {path: self._lines.get(module) for module, path in paths.items()},
                 "user": [path for module, path in paths.items() if self._of_user(module)],
             }
@@ -97,7 +99,10 @@ class Models:
     def _tell_hidden(self, top: nn.Module) -> None:
         for holder, attribute, inner in _hidden(top):
             parameters = [self.label(p) for module in inner for p in module.parameters()]
-            line = next((self._lines[m] for module in inner for m in module.modules() if m in self._lines), None)
+            line = next(
+                (self._lines[m] for module in inner for m in module.modules() if m in self._lines),
+                None,
+            )
             self._recorder.event(
                 "held-outside",
                 line=line,
@@ -133,7 +138,7 @@ class Models:
 
 
 def _hidden(top: nn.Module) -> Iterator[tuple[nn.Module, str, list[nn.Module]]]:
-    """Modules with parameters that stand in a plain list or dict of a module: (holder, name, them)."""
+    """Modules with parameters in a plain list or dict of a module: (holder, name, them)."""
     registered = {id(module) for module in top.modules()}
     for holder in top.modules():
         for name, value in vars(holder).items():

@@ -21,7 +21,7 @@ _SUFFIX = re.compile(r"Backward\d*$")
 _WRAP = 1 << 64  # negative numbers come back from torch as unsigned 64-bit
 _SCALARS = (
     "reduction dim dims p training dropout_p groups ignore_index self_sym_sizes mat1_sym_sizes "
-    "mat2_sym_sizes bias_sym_sizes_opt exponent min max keepdim transposed correction"
+    "mat2_sym_sizes bias_sym_sizes_opt rounding_mode exponent min max keepdim transposed correction"
 ).split()
 _MAX_CLASSES = 2_000  # class weights and label counts beyond this are left out
 
@@ -176,13 +176,14 @@ def _head_values(node: Any, op: str) -> Emitted:
 
 
 def _target_values(target: torch.Tensor) -> Emitted:
-    strides = zip(target.stride(), target.shape, strict=True)
+    sizes = enumerate(zip(target.stride(), target.shape, strict=True))
+    repeats = [dim for dim, (stride, size) in sizes if stride == 0 and size > 1]
     return {
         "target_min": float(target.min()),
         "target_max": float(target.max()),
         "target_mean": float(target.double().mean()),
         "target_shape": list(target.shape),
-        "target_repeats": [d for d, (stride, size) in enumerate(strides) if not stride and size > 1],
+        "target_repeats": repeats,
     }
 
 

@@ -6,7 +6,7 @@ point to the operations that made a node's differentiable inputs, in the order o
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -171,6 +171,23 @@ class LossGraph:
     def leaves(self) -> dict[str, Node]:
         """Parameters by name."""
         return {node.leaf: node for node in self.nodes if node.leaf is not None}
+
+    def above(self, leaves: Iterable[str]) -> set[int]:
+        """Indices of all operations into which the values of these parameters flow."""
+        named = self.leaves
+        waiting = [named[name].index for name in leaves if name in named]
+        found: set[int] = set()
+        while waiting:
+            for user in self._users.get(waiting.pop(), ()):
+                if user not in found:
+                    found.add(user)
+                    waiting.append(user)
+        return found
+
+    def users_of(self, leaf: str) -> list[Node]:
+        """The operations that use a parameter: one for each time that its layer was applied."""
+        node = self.leaves.get(leaf)
+        return [] if node is None else self.consumers(node)
 
     def scale(self, head: Node) -> float | None:
         """The factor between a loss head and the root: 0.25 for `loss / 4`.

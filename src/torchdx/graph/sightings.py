@@ -9,13 +9,13 @@ from torchdx.events.loop import Loop
 from torchdx.events.models import Models
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph import capture, suspects
+from torchdx.graph.growth import Growth
 from torchdx.instruments.looks import Looks, Stillness
 
 MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
 MAX_LEAF_SETS = 10_000
 LABEL_BATCHES = 50  # batches whose labels are counted, where the loss has class weights
 _LATE = 30  # graphs with late parameters that are told one by one
-GROWING = 8  # backward passes in a row, each with more nodes than the one before
 
 
 class Sightings:
@@ -26,10 +26,10 @@ class Sightings:
         self._looks = looks
         self._still = Stillness(recorder)
         self._lately, self._lates = Sparse(_LATE), 0
-        self._numbers: dict[int, int] = {}
-        self._leaf_sets: set[int] = set()
+        self._numbers: dict[tuple[int, bool], int] = {}
+        self._leaf_sets: dict[int, bool] = {}
         self._version = 0
-        self._sizes: list[int] = []
+        self._growth = Growth(recorder, loop)
         self._labels: dict[int, _Labels] = {}
         self.counts: dict[int, int] = {}
 
@@ -48,13 +48,14 @@ class Sightings:
 
     def _bare(self, root: Any, line: int | None) -> int:
         """A root without history: a tensor that was made anew, or one that needs no gradient."""
-        number = self._numbers.setdefault(0, len(self._numbers) + 1)
+        number = self._numbers.setdefault((0, False), len(self._numbers) + 1)
         if number not in self.counts:
             nodes = [{"op": "AccumulateGrad", "leaf": ""}]
             self._emit(number, line, nodes, "")
             needs = bool(getattr(root, "requires_grad", False))
             self._models.see_all()
-            self._recorder.event("bare-root", line=line, needs_grad=needs, suspects=self._search())
+            facts = {"needs_grad": needs, "parameter": isinstance(root, nn.Parameter)}
+            self._recorder.event("bare-root", line=line, **facts, **self._search())
         return number
 
     def _graph(self, function: Any, line: int | None) -> int:
@@ -62,11 +63,11 @@ class Sightings:
         if not self._loop.optimizer_steps:
             parameters = [p for p in seen.leaves if isinstance(p, nn.Parameter)]
             self._still.backward(self._loop.backwards + 1, parameters, line)
-        self._grow(len(seen.nodes), line)
-        self._reach(seen.leaves)
-        number = self._numbers.get(seen.key)
+        self._growth.seen(seen.nodes, line)
+        key = (seen.key, self._reach(seen.leaves))
+        number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[seen.key] = len(self._numbers) + 1
+            number = self._numbers[key] = len(self._numbers) + 1
             if number <= MAX_GRAPHS:
                 self._read(seen, number, line)
         if number in self._labels and self.counts.get(number, 0) < LABEL_BATCHES:
@@ -81,41 +82,47 @@ class Sightings:
         if weighted:
             self._labels[number] = _Labels(weighted[0])
         if not opaque and not any(self._models.names.of(leaf) for leaf in seen.leaves):
-            self._recorder.event(
-                "no-parameters", line=line, graph=number, suspects=self._search()
-            )
+            self._recorder.event("no-parameters", line=line, graph=number, **self._search())
 
     def _emit(self, number: int, line: int | None, nodes: list[Any], opaque: str) -> None:
         entry = {"e": "graph", "key": number, "step": self._recorder.steps, "line": line}
         self._recorder.emit({**entry, "nodes": nodes, "opaque": opaque}, now=True)
 
-    def _search(self) -> list[list[object]]:
+    def _search(self) -> dict[str, Any]:
+        """Where a loss without a path to a parameter may have left the graph.
+
+        `suspects` stand in the running function, `made` made the loss itself anew, `inside` belongs
+        to what went into it; `before` cuts had been seen until now.
+        """
         frames = self._recorder.frames
-        return suspects.search(frames.user_frames(1), frames)
+        running = frames.user_frames(1)
+        facts = {"suspects": suspects.search(running, frames), "made": [], "inside": []}
+        if running:
+            origin = suspects.Origin(running[0], frames)
+            for forward in {type(m).forward for m in self._models.names.known()}:
+                origin.read(forward)
+            facts |= {"made": origin.made[:10], "inside": origin.inside[:50]}
+        return {**facts, "before": len(self._recorder.record.cuts)}
 
-    def _grow(self, size: int, line: int | None) -> None:
-        self._sizes.append(size)
-        if len(self._sizes) < GROWING:
-            return
-        sizes, self._sizes = self._sizes, []
-        if all(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
-            self._recorder.event("growing-graph", line=line, sizes=sizes)
+    def _reach(self, leaves: list[Any]) -> bool:
+        """Follow what was reached; returns whether some of it is in no optimizer.
 
-    def _reach(self, leaves: list[Any]) -> None:
+        Such graphs are read once more where the structure is known: their leaves are others.
+        """
         if self._version != self._models.names.version:
             self._version = self._models.names.version
             self._leaf_sets.clear()
         key = hash(tuple(map(id, leaves)))
         if key in self._leaf_sets or len(self._leaf_sets) > MAX_LEAF_SETS:
-            return
-        self._leaf_sets.add(key)
+            return self._leaf_sets.get(key, False)
         names = {self._models.names.of(leaf) for leaf in leaves}
         new = sorted(names - self._recorder.record.reached - {None})  # type: ignore[type-var]
         if new:
             self._recorder.emit({"e": "reached", "step": self._recorder.steps, "params": new})
-        self._looks.reached(leaves)
+        left_out = self._leaf_sets[key] = self._looks.reached(leaves)
         if self._recorder.steps > 0:
             self._late(leaves)
+        return left_out
 
     def _late(self, leaves: list[Any]) -> None:
         """Parameters met after the first step that belong to no model that lasts."""

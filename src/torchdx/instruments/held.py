@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from torchdx.events.frames import variables_of
 from torchdx.events.recorder import Recorder
 
 MAX_LINKS = 5_000  # a longer chain is followed no further
@@ -22,16 +23,13 @@ _FRAMES = 4  # frames of the user's program that are searched, nearest first
 def look(recorder: Recorder) -> None:
     """Record every variable of the running user frames that holds a chain of losses."""
     for frame in recorder.frames.user_frames(_FRAMES):
-        local = frame.f_locals
-        for name, links, kind in _chains(local):
+        for name, links, kind in _chains(variables_of(frame)):
             line = _line_of(frame, name)
             if line is not None:
                 number = recorder.frames.number(
                     frame.f_code.co_filename, line, frame.f_code.co_name
                 )
                 recorder.event("held", line=number, name=name, links=links, form=kind)
-        if type(local) is dict and local is not frame.f_globals:
-            local.clear()  # before Python 3.13 a copy that would keep the values alive
 
 
 def _chains(local: Any) -> Iterator[tuple[str, int, str]]:

@@ -79,9 +79,9 @@ class Looks:
             if state.looking:
                 state.backward = _versions(state.parameters())
 
-    def reached(self, leaves: list[Any]) -> None:
-        """A backward pass is about to reach these, maybe for the first time."""
-        self._left_out.met(leaves, self._held())
+    def reached(self, leaves: list[Any]) -> bool:
+        """A backward pass is about to reach these; returns whether some are in no optimizer."""
+        return self._left_out.met(leaves, self._held())
 
     def _held(self) -> set[int]:
         optimizers = filter(None, (state.optimizer() for state in self._states.values()))
@@ -244,18 +244,22 @@ class LeftOut:
         self._first: dict[int, tuple[weakref.ref[Any], torch.Tensor]] = {}
         self._waited = 0
 
-    def met(self, leaves: list[Any], held: set[int]) -> None:
-        """Keep a few elements of each parameter that is new and in no optimizer."""
-        with unseen():
-            for leaf in leaves:
-                if id(leaf) in held or not isinstance(leaf, nn.Parameter):
-                    continue
-                known = self._first.get(id(leaf))
-                if known is not None and known[0]() is leaf:
-                    continue
-                if len(self._first) < self.PARAMETERS:
-                    self._first[id(leaf)] = (weakref.ref(leaf), _few(leaf, self.ELEMENTS).clone())
-                    self._waited = 0
+    def met(self, leaves: list[Any], held: set[int]) -> bool:
+        """Keep a few elements of each parameter that is in no optimizer; whether there is one."""
+        out = [p for p in leaves if id(p) not in held and isinstance(p, nn.Parameter)]
+        for parameter in out[: self.PARAMETERS]:
+            known = self._first.get(id(parameter))
+            if known is None or known[0]() is not parameter:
+                with unseen():
+                    few = _few(parameter, self.ELEMENTS).clone()
+                self._first[id(parameter)] = (weakref.ref(parameter), few)
+                self._waited = 0
+        if len(self._first) > self.PARAMETERS:
+            self._forget()
+        return bool(out)
+
+    def _forget(self) -> None:
+        self._first = {i: kept for i, kept in self._first.items() if kept[0]() is not None}
 
     def due(self, step: int) -> bool:
         """Whether to compare now, after an optimizer's step."""
@@ -264,7 +268,7 @@ class LeftOut:
 
     def compare(self, held: set[int]) -> None:
         """Record which of them have a gradient and the value that they had."""
-        self._first = {i: kept for i, kept in self._first.items() if kept[0]() is not None}
+        self._forget()
         kept = [(ref(), old) for i, (ref, old) in self._first.items() if i not in held]
         alive = [(p, old) for p, old in kept if p is not None and p.grad is not None]
         with unseen():
@@ -275,6 +279,6 @@ class LeftOut:
             self._recorder.event("left-out", steps=self._waited, params=still)
 
 
-def _few(parameter: Any, elements: int) -> torch.Tensor:
+def _few(parameter: torch.Tensor, elements: int) -> torch.Tensor:
     flat = parameter.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // elements)]

@@ -260,6 +260,19 @@ class Record:
         """Why part of some loss graph could not be seen, or an empty string."""
         return next((graph.opaque for graph in self.graphs.values() if graph.opaque), "")
 
+    def within(self, module: str) -> set[str]:
+        """The parameters of a module, by its path, and of all that it holds."""
+        holder = next((model for model in self.models if module in model.modules), None)
+        return set() if holder is None else holder.within(module)
+
+    def learns(self, module: str) -> bool:
+        """Whether some optimizer holds parameters of a module."""
+        return not self.optimized.isdisjoint(self.within(module))
+
+    def line(self, number: int | None) -> Line | None:
+        """The line that an event names by its number."""
+        return self._line(number)
+
     def shapes_of(self, optimizer: int) -> list[tuple[StepShape, int]]:
         """The step shapes of an optimizer with how often each was seen, commonest first."""
         own = [s for s in self.shapes.values() if s.optimizer == optimizer]

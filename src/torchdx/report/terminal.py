@@ -83,7 +83,8 @@ def nothing_seen(seen: str, failure: str | None, path: Path | None = None) -> No
         sys.stdout.flush()
         out = console()
         kept = f" Record: {shown(path)}" if path is not None and path.exists() else ""
-        out.print(Text.assemble(("  dx  ", "bold magenta"), f"nothing to judge: {seen}.{kept}"))
+        said = Text.assemble(("  dx  ", "bold magenta"), f"nothing to judge: {seen}.{kept}")
+        out.print(said, soft_wrap=True)
         if failure:
             out.print(f"      torchdx could not observe: {failure}", style="yellow")
 

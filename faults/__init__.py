@@ -1,0 +1,1 @@
+"""Sick programs and their healthy twins, and how well they are told apart."""

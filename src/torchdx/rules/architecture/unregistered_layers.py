@@ -1,0 +1,69 @@
+"""unregistered-layers (A10): layers stand in a plain list or dict, where torch does not find them.
+
+## What is seen
+An attribute of a module is a Python list, tuple or dict with modules in it; gradients reach their
+parameters, and no optimizer holds them.
+## Why the net does not learn
+`parameters()` does not list what stands in plain containers. The layers keep their first random
+weights; they are not saved, not moved to another device, not set to evaluation mode.
+## When this is wrong
+A list that hides a fixed net on purpose (a teacher): one that no optimized layer feeds or follows
+is told as a note only. Layers that an optimizer was given by hand train, and nothing is said.
+## What to try
+`nn.ModuleList([...])` in place of the list, `nn.ModuleDict({...})` in place of the dict.
+## Sources
+Stack Overflow 52298179; `torch.nn.ModuleList`.
+"""
+
+from collections.abc import Iterator
+
+from torchdx.record.model import Event, Record
+from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+
+CONTAINERS = {"dict": "nn.ModuleDict"}
+
+
+@rule("A10", "unregistered-layers", silences="O06")
+def check(record: Record) -> Iterator[Answer]:
+    """One finding for each attribute."""
+    told: set[tuple[str, str]] = set()
+    empty = next((e for e in record.of("optimizer-failed") if "empty" in e.facts["text"]), None)
+    for event in record.of("held-outside"):
+        key = event.facts["holder"], event.facts["attribute"]
+        names = set(event.facts["params"]) - record.optimized
+        reached = names & record.reached
+        if key in told or not (reached or (empty and names)):
+            continue
+        told.add(key)
+        yield _finding(event, names, fixed=not empty and _apart(record, reached))
+
+
+def _apart(record: Record, names: set[str]) -> bool:
+    """Whether no optimized parameter stands before or behind them on the way to the loss."""
+    for graph in record.graphs.values():
+        used = {node.index for name in record.optimized for node in graph.users_of(name)}
+        own = {node.index for name in names for node in graph.users_of(name)}
+        if used & graph.above(names) or own & graph.above(record.optimized):
+            return False
+    return True
+
+
+def _finding(event: Event, names: set[str], *, fixed: bool) -> Finding:
+    facts = event.facts
+    container = CONTAINERS.get(facts["form"], "nn.ModuleList")
+    return Finding(
+        text=f"`{facts['attribute']}` of {facts['cls']} is a plain {facts['form']}: its layers' "
+        f"{len(names)} parameters are not among parameters(), and no optimizer holds them",
+        line=event.line,
+        place=facts["holder"] or facts["cls"],
+        severity="note" if fixed else "fault",
+        evidence=(Evidence("parameters of these layers in an optimizer", 0, len(names)),),
+        prescriptions=(
+            Prescription(
+                "container",
+                f"make `{facts['attribute']}` an `{container}`",
+                where=facts["attribute"],
+                to=container,
+            ),
+        ),
+    )

@@ -1,0 +1,61 @@
+"""data-or-numpy-in-forward (T03): the forward takes values out of the graph, and parameters stay behind.
+
+## What is seen
+Parameters that an optimizer holds made a tensor of which `.data`, `.numpy()` or `.item()` was taken
+in user code, and no backward pass ever reached them, though the optimizer stepped and the loss
+reaches other parameters.
+## Why the net does not learn
+`.data`, arrays and numbers carry values only. What is computed from them knows nothing of where
+they came from: the parameters behind keep their initial values, without any error.
+## When this is wrong
+Values that are read for printing, clipping or averaging leave the other way to the loss open and
+are passed over, and so are parameters in no optimizer. Weights that were loaded before training
+may be frozen by it on purpose, and are a note.
+## What to try
+Compute with the tensor itself, by torch's functions.
+## Sources
+PyTorch forum 72570 and 146238; the notes on `Tensor.data` in the migration guide of PyTorch 0.4.
+"""
+
+from collections.abc import Iterator
+
+from torchdx.record.model import Cut, Record
+from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear, rule
+from torchdx.rules.loop.cut_off import STEPS, CutOff, cut_off, listed, loaded
+
+_WORDS = {"data": ".data", "numpy": ".numpy()", "item": ".item() or .tolist()"}
+
+
+@rule("T03", "data-or-numpy-in-forward", silences="A09")
+def check(record: Record) -> Iterator[Answer]:
+    """One finding a cut."""
+    for found in cut_off(record, tuple(_WORDS)):
+        if not _in_forward(found.cut):
+            continue
+        if record.opaque or found.steps < STEPS:
+            yield Unclear(record.opaque or f"only {found.steps} steps were seen")
+            return
+        yield _finding(found, pretrained=loaded(record, found.names))
+
+
+def _in_forward(cut: Cut) -> bool:
+    """A number taken of a whole loss is for printing; one of a single parameter can be a factor."""
+    return cut.op != "item" or not cut.scalar or len(cut.upstream) == 1
+
+
+def _finding(found: CutOff, *, pretrained: bool) -> Finding:
+    taken = _WORDS[found.cut.op]
+    return Finding(
+        text=f"the forward goes on with {taken} of a tensor, which {len(found.names)} of {found.of} trained "
+        f"parameters made ({listed(found.names)}): no backward pass reached them in {found.steps} steps",
+        line=found.cut.line,
+        place=found.names[0],
+        severity="note" if pretrained else "fault",
+        evidence=(
+            Evidence("parameters in the optimizer that no backward pass reached", len(found.names), 0),
+            Evidence("steps of their optimizer", found.steps, STEPS),
+        ),
+        prescriptions=(
+            Prescription("attach", f"compute with the tensor itself, without {taken}"),
+        ),
+    )
