@@ -101,6 +101,7 @@ class Observer:
         self._cuts_seen: set[tuple[str, int | None]] = set()
         self._weighted: set[int] = set()
         self._modes_seen: set[tuple[int | None, bool]] = set()
+        self._knobs_read: set[tuple[str, str]] = set()
         self._seed_state = 0
         self._reported: set[str] = set()
         self._began = self._totals_at = time.monotonic()
@@ -215,6 +216,7 @@ class Observer:
             text = f"{type(error).__name__}: {error}"[:300]
             self.recorder.event("backward-failed", text=text)
         self._looks.after_backward()
+        self._sightings.ended()
         self._deep.after_backward()
 
     @_safely
@@ -416,7 +418,7 @@ class Observer:
     def knob_set(self, thing: Any, name: str, value: Any) -> None:
         """An attribute was set that nothing reads."""
         module = type(thing).__module__
-        if isinstance(thing, Optimizer) and not module.startswith("torch.optim"):
+        if not isinstance(thing, nn.Module) and not module.startswith("torch."):
             return
         line = self.recorder.frames.here()
         if line is None:
@@ -428,9 +430,18 @@ class Observer:
             facts["model"] = self._names.path(thing)
             facts["params"] = [self._models.label(p) for p in thing.parameters()][:2000]
         elif name in OPTIMIZER_WORDS and isinstance(thing, Optimizer):
-            real = thing.param_groups[0].get(name)
+            real = thing.param_groups[0].get("lr" if name == "learning_rate" else name)
             facts["real"] = str(real)
         self.recorder.event("knob", line=line, trainable=has, parameters=total, **facts)
+
+    @_safely
+    def knob_read(self, thing: Any, name: str) -> None:
+        """Such an attribute is read after all, by the program itself."""
+        line = self.recorder.frames.here()
+        key = (type(thing).__name__, name)
+        if line is not None and key not in self._knobs_read:
+            self._knobs_read.add(key)
+            self.recorder.event("knob-read", line=line, cls=key[0], name=name)
 
     def leaving(self, code: int) -> None:
         """`os._exit(code)` is about to run: nothing of ours will run after it."""

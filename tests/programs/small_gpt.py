@@ -78,7 +78,7 @@ def main():
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}], lr=3e-3, betas=(0.9, 0.95)
     )
-    for _ in range(70):
+    for _ in range(55):
         start = torch.randint(len(data) - BLOCK - 1, (16,))
         x = torch.stack([data[i : i + BLOCK] for i in start])
         y = torch.stack([data[i + 1 : i + BLOCK + 1] for i in start])

@@ -16,6 +16,7 @@ from typing import Any
 
 from torchdx.boot.lazy import after_torch
 from torchdx.record.index import shard_path
+from torchdx.record.previous import previous
 from torchdx.record.writer import Writer
 
 RECORD_VARIABLE = "TORCHDX_RECORD"
@@ -94,6 +95,7 @@ class Session:
                 "pid": self._pid,
                 "rank": self._rank,
                 "world": int(os.environ.get("WORLD_SIZE") or 1),
+                "previous": {} if self._child or self._rank else previous(self._path, self._facts),
                 **self._facts,
             }
         )

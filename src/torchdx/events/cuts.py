@@ -42,7 +42,7 @@ class Cuts:
         """Begin to notice."""
         for name, operation in METHODS.items():
             self._patches.replace(torch.Tensor, name, self._method(operation))
-        original = torch.Tensor.data
+        original: Any = torch.Tensor.data
         noticing = property(self._data(original), original.__set__)
         self._patches.replace(torch.Tensor, "data", lambda _: noticing)
 

@@ -67,6 +67,7 @@ class Lens:
         self._without_grad = 0
         self._scored: Any = None
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._called_paths: set[str] = set()
         self._collecting = True
 
     def arm(self, reason: str) -> None:
@@ -91,8 +92,8 @@ class Lens:
         """The first steps are over: write down which modules were called with gradients on."""
         if self._collecting:
             self._collecting = False
-            called = sorted(self._names.path(module) for module in self._called)
-            self._recorder.emit({"e": "called", "modules": called})
+            called = self._called_paths.union(map(self._names.path, self._called))
+            self._recorder.emit({"e": "called", "modules": sorted(called)})
             self.disarm("beginning")
 
     def mode_set(self, *, training: bool) -> None:
@@ -104,7 +105,7 @@ class Lens:
             self.arm("mode")
 
     def backward(self) -> None:
-        """A backward pass begins: what was called with gradients on is what it goes back through."""
+        """A backward pass begins: it goes back through what was called with gradients on."""
         if self._called_with:
             self._gone_back.update(self._called_with)
             self._called_with.clear()
@@ -152,10 +153,15 @@ class Lens:
     def _before(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
         grad = torch.is_grad_enabled()
-        if self._collecting and grad:
-            self._called.add(module)
         if self._depth == 1 and next(module.parameters(), None) is not None:
             self._top_called(module, args, grad=grad)
+        if self._collecting and grad and module not in self._called:
+            self._called.add(module)
+            if (
+                self._names.parent(module) is not None
+                or next(module.parameters(), None) is not None
+            ):
+                self._called_paths.add(self._names.path(module))  # it may be gone before long
 
     def _top_called(self, module: nn.Module, args: Any, *, grad: bool) -> None:
         self._model_called()
@@ -197,7 +203,7 @@ class Lens:
         if current.batch is not None and self._scored is current.batch:
             return
         answer, labels = first_tensor(output), None
-        if answer is not None and answer.dim() > 0 and answer.is_floating_point():
+        if answer is not None and answer.dim() and answer.numel() and answer.is_floating_point():
             if current.batch is None:
                 labels = self._labels_nearby(answer) if self._whole else None
             else:
@@ -209,7 +215,9 @@ class Lens:
             rows = len(answer)
             labels = labels.detach().to(answer.device)
             if labels.is_floating_point():
-                loss = torch.mean((answer.detach().reshape(rows, -1) - labels.reshape(rows, -1)) ** 2)
+                loss = torch.mean(
+                    (answer.detach().reshape(rows, -1) - labels.reshape(rows, -1)) ** 2
+                )
             else:
                 loss = nn.functional.cross_entropy(answer.detach().float(), labels.long())
                 current.right += float((answer.argmax(1) == labels).sum())
@@ -217,13 +225,16 @@ class Lens:
             current.loss_sum += float(loss) * rows
             current.measured += rows
 
-
     def _labels_nearby(self, answer: torch.Tensor) -> torch.Tensor | None:
         """The one variable of the calling function that can be the labels of `answer`."""
         frames = self._recorder.frames.user_frames(1)
         fitting = {}
         for value in variables_of(frames[0]).values() if frames else ():
-            known = not isinstance(value, torch.Tensor) or value.requires_grad or id(value) in self._given
+            known = (
+                not isinstance(value, torch.Tensor)
+                or value.requires_grad
+                or id(value) in self._given
+            )
             if not known:
                 labels = _labels_for(answer, (None, value))
                 if labels is not None:
@@ -297,7 +308,7 @@ def _labels_for(answer: torch.Tensor, batch: Any) -> torch.Tensor | None:
             continue
         if answer.dim() == 2 and answer.shape[1] > 1 and item.dim() == 1:  # noqa: PLR2004
             whole = not item.is_floating_point() and item.dtype != torch.bool
-            if whole and 0 <= int(item.min()) and int(item.max()) < answer.shape[1]:
+            if whole and int(item.min()) >= 0 and int(item.max()) < answer.shape[1]:
                 return item
         elif item.is_floating_point() and item.numel() == answer.numel() and item is not batch[0]:
             return item

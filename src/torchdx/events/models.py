@@ -1,11 +1,14 @@
 """Writes down the models of the program: what they hold, and what they only seem to hold."""
 
+import inspect
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from types import FrameType
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from torchdx.events.numbers import Numbers
 from torchdx.events.recorder import Recorder, Sparse
@@ -20,7 +23,7 @@ class Models:
     def __init__(self, recorder: Recorder, names: Names) -> None:
         self._recorder, self.names = recorder, names
         self._numbers = Numbers()
-        self._seen: dict[int, tuple[int, int]] = {}
+        self._seen: dict[int, int] = {}
         self._lines: weakref.WeakKeyDictionary[nn.Module, int | None] = weakref.WeakKeyDictionary()
         self._repeats: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
         self._inside = Sparse(_MADE_INSIDE)
@@ -32,7 +35,7 @@ class Models:
         if name is not None:
             return name
         kind = "parameter" if isinstance(parameter, nn.Parameter) else "tensor"
-        return f"({kind} {'x'.join(map(str, parameter.shape)) or 'scalar'})"
+        return f"({kind} {'x'.join(map(str, _shape(parameter))) or 'scalar'})"
 
     def parameter_given(self, owner: nn.Module, *, training: bool) -> None:
         """A module was given a parameter; `training`: there was a backward pass before."""
@@ -46,8 +49,10 @@ class Models:
 
     def child_given(self, parent: nn.Module, name: str, child: nn.Module) -> None:
         """A module was given a child."""
-        self._lines[child] = self._recorder.frames.here()
-        if any(other is child and n != name for n, other in parent._modules.items()):
+        repeated = any(other is child and n != name for n, other in parent._modules.items())
+        if repeated or child not in self._lines:
+            self._lines[child] = self._recorder.frames.here()
+        if repeated:
             self._repeats[child] = self._recorder.frames.called_by_user()
 
     def see_owners(self, parameters: Iterable[Any]) -> None:
@@ -57,19 +62,22 @@ class Models:
             self.see(top)
 
     def see_all(self) -> None:
-        """Write down every model that is alive, as it is now."""
-        tops = {id(top): top for top in map(self.names.top, self.names.known())}
-        for top in tops.values():
+        """Write down every model that is alive, as it is now.
+
+        One that holds nothing that torch knows of is found among the variables of the program.
+        """
+        known = [*self.names.known(), *_variables(self._recorder.frames.user_frames(1))]
+        for top in {id(t): t for t in map(self.names.top, known)}.values():
             self.see(top)
 
     def see(self, top: nn.Module) -> None:
         """Write down one top module."""
         held = list(top.parameters())
-        trainable = sum(p.requires_grad for p in held)
         number = self._numbers.of(top)
-        if self._seen.get(number) == (len(held), trainable):
+        now = hash(tuple((id(p), p.requires_grad, is_lazy(p)) for p in held))
+        if self._seen.get(number) == now:
             return
-        self._seen[number] = (len(held), trainable)
+        self._seen[number] = now
         self.names.adopt(top)
         paths = {module: self.names.path(module) for module in top.modules()}
         own = {module: list(module.parameters(recurse=False)) for module in paths}
@@ -79,7 +87,7 @@ class Models:
                 "id": number,
                 "cls": type(top).__name__,
                 "line": self._lines.get(top),
-                "params": [[self.label(p), list(p.shape), bool(p.requires_grad)] for p in held],
+                "params": [[self.label(p), _shape(p), bool(p.requires_grad)] for p in held],
                 "modules": {path: type(module).__name__ for module, path in paths.items()},
                 "own": {
                     paths[m]: [self.label(p) for p in given] for m, given in own.items() if given
@@ -135,6 +143,22 @@ class Models:
         """Whether a parameter belongs to a model that was written down."""
         owner = self.names.owner(parameter)
         return owner is not None and self._numbers.known(self.names.top(owner))
+
+
+def _variables(frames: list[FrameType]) -> list[nn.Module]:
+    """The modules among the variables of running functions."""
+    found: list[nn.Module] = []
+    for frame in frames:
+        local = frame.f_locals
+        found += [value for value in list(local.values()) if isinstance(value, nn.Module)]
+        if type(local) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            local.clear()  # before Python 3.13 a copy that would keep the values alive
+    return found
+
+
+def _shape(parameter: Any) -> list[int]:
+    """Its sizes; none for a lazy layer's, which has none before the first forward."""
+    return [] if is_lazy(parameter) else list(parameter.shape)
 
 
 def _hidden(top: nn.Module) -> Iterator[tuple[nn.Module, str, list[nn.Module]]]:

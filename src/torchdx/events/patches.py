@@ -52,15 +52,23 @@ class Knob:
     Nothing in torch reads such a value; it is kept in the instance's `__dict__`, as without.
     """
 
-    def __init__(self, name: str, noticed: Callable[[object, str, object], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        noticed: Callable[[object, str, object], None],
+        read: Callable[[object, str], None] = lambda *_: None,
+    ) -> None:
         self.name = name
         self.noticed = noticed
+        self.read = read
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         try:
-            return vars(instance)[self.name]
+            value = vars(instance)[self.name]
         except (KeyError, TypeError):
             raise AttributeError(self.name) from None
+        self.read(instance, self.name)
+        return value
 
     def __set__(self, instance: object, value: object) -> None:
         vars(instance)[self.name] = value

@@ -5,6 +5,7 @@ with its step takes its marks with it; a node that is met with the mark of an ea
 carried over.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from torchdx.events.loop import Loop
@@ -47,7 +48,7 @@ class Growth:
     def _window(self, line: int | None) -> None:
         sizes, self._sizes = self._sizes, []
         carried, self._carried = self._carried, []
-        if all(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+        if all(a < b for a, b in pairwise(sizes)):
             self._recorder.event("growing-graph", line=line, sizes=sizes, carried=carried)
 
 

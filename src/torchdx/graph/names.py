@@ -52,7 +52,7 @@ class Names:
 
     def adopt(self, root: nn.Module) -> None:
         """Take in a module that was met at work, and all that it holds."""
-        if root in self._known and all(child in self._known for child in root.children()):
+        if all(module in self._known for module in root.modules()):
             return
         for module in root.modules():
             self._known[module] = None

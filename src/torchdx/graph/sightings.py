@@ -40,6 +40,10 @@ class Sightings:
         self.counts[number] = self.counts.get(number, 0) + 1
         return number
 
+    def ended(self) -> None:
+        """The backward pass has ended."""
+        self._still.ended()
+
     def close(self) -> None:
         """Write down the labels counted."""
         for number, labels in self._labels.items():

@@ -5,7 +5,7 @@ with it, and says at the end what the weights are, not what they were.
 """
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -63,11 +63,20 @@ class Checkpoints:
 
     def _remember(self, thing: Any, versions: int, line: int | None) -> None:
         try:
-            reference = weakref.ref(thing, lambda _, key=id(thing): self._taken.pop(key, None))
+            reference = weakref.ref(thing, self._forget(id(thing)))
         except TypeError:
             return
         backwards = self._loop.backwards
         self._taken[id(thing)] = _Taken(reference, self._steps, backwards, versions, line)
+
+    def _forget(self, key: int) -> Callable[[Any], None]:
+        taken = self._taken
+
+        def gone(reference: Any) -> None:
+            if key in taken and taken[key].thing is reference:
+                del taken[key]
+
+        return gone
 
     def loaded(self, module: nn.Module, state: Any, line: int | None) -> None:
         """`module.load_state_dict(state)` was called; seen before it copies anything."""

@@ -74,7 +74,7 @@ def _line_of(frame: FrameType, name: str) -> int | None:
     first = 1 if frame.f_code.co_name == "<module>" else frame.f_code.co_firstlineno
     for node in ast.walk(tree):
         if _adds_to(node, name):
-            return first + node.lineno - 1  # type: ignore[attr-defined]
+            return first + int(getattr(node, "lineno", 1)) - 1
     return None
 
 

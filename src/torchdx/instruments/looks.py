@@ -206,12 +206,13 @@ def _change(
 class Stillness:
     """Whether weights change at all in a program that calls backward but steps no optimizer."""
 
-    CHECKS = (3, 10, 30)
+    CHECKS = (3, 10, 30, 100, 300)
     PARAMETERS, ELEMENTS = 64, 256
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._first: list[tuple[weakref.ref[Any], torch.Tensor]] = []
+        self._due: tuple[int, int | None] | None = None
 
     def backward(self, count: int, leaves: list[Any], line: int | None) -> None:
         """Called before the backward number `count` with the parameters that it reaches."""
@@ -220,14 +221,19 @@ class Stillness:
                 chosen = leaves[: self.PARAMETERS]
                 self._first = [(weakref.ref(p), _few(p, self.ELEMENTS).clone()) for p in chosen]
         elif count in self.CHECKS and self._first:
-            with unseen():
-                alive = [(ref(), old) for ref, old in self._first]
-                changed = sum(p is not None and not torch.equal(_few(p, self.ELEMENTS), o) for p, o in alive)
-                held = sum(p is not None and p.grad is not None for p, _ in alive)
-                nonzero = _nonzero([p.grad for p, _ in alive if p is not None])
-            facts = {"backwards": count - 1, "of": len(alive), "changed": changed}
-            self._recorder.event("still", line=line, **facts, held=held, nonzero=nonzero)
+            self._due = count, line
 
+    def ended(self) -> None:
+        """Called after it, with the gradients that it left."""
+        if self._due is None:
+            return
+        (count, line), self._due = self._due, None
+        alive = [(p, old) for ref, old in self._first if (p := ref()) is not None]
+        with unseen():
+            changed = sum(not torch.equal(_few(p, self.ELEMENTS), old) for p, old in alive)
+            nonzero = _nonzero([p.grad for p, _ in alive])
+        facts = {"backwards": count, "of": len(alive), "changed": changed, "nonzero": nonzero}
+        self._recorder.event("still", line=line, **facts)
 
 
 class LeftOut:

@@ -1,10 +1,12 @@
 """Loss per optimizer step: values stay on their device and are read some at a time."""
 
+import time
 from typing import Any
 
 import torch
 
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.record.writer import PENDING_S
 
 BATCH = 50  # values read at once
 DENSE = 1_000  # steps recorded one by one; later ones ever rarer
@@ -18,6 +20,7 @@ class Losses:
         self._sparse = Sparse(DENSE, ratio=1.01)
         self._kept: list[tuple[int, torch.Tensor]] = []
         self._last: torch.Tensor | None = None
+        self._flushed_at = time.monotonic()
 
     def backward(self, root: Any) -> None:
         """Keep a scalar's value."""
@@ -32,7 +35,7 @@ class Losses:
         step = self._recorder.steps
         if self._sparse.due(step):
             self._kept.append((step, self._last))
-        if len(self._kept) >= BATCH:
+        if len(self._kept) >= BATCH or time.monotonic() - self._flushed_at > PENDING_S:
             self.flush()
 
     def last(self) -> float | None:
@@ -44,6 +47,8 @@ class Losses:
         if not self._kept:
             return
         kept, self._kept = self._kept, []
+        self._flushed_at = time.monotonic()
         device = kept[0][1].device
         values = torch.stack([v.to(device, torch.float64).reshape(()) for _, v in kept]).tolist()
-        self._recorder.emit({"e": "steps", "step": [s for s, _ in kept], "loss": values})
+        steps = [step for step, _ in kept]
+        self._recorder.emit({"e": "steps", "step": steps, "loss": values}, now=True)

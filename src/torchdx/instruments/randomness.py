@@ -1,6 +1,7 @@
 """Sees the random state being set again, and whether anything had been drawn in between."""
 
 import zlib
+from typing import NamedTuple
 
 import torch
 
@@ -12,7 +13,7 @@ class Randomness:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._left: dict[tuple[int | None, int], tuple[int, int, int]] = {}
+        self._left: dict[tuple[int | None, int], _Seeding] = {}
         self._restored = False
         self._sparse = Sparse(20)
         self._seeds = 0
@@ -23,25 +24,38 @@ class Randomness:
 
     def state(self) -> int:
         """The random state as a number."""
-        return zlib.crc32(torch.get_rng_state().numpy())
+        return zlib.crc32(torch.get_rng_state().numpy().tobytes())
 
     def seeded(self, before: int, seed: int, line: int | None, backwards: int) -> None:
-        """`torch.manual_seed(seed)` was called and has taken effect."""
-        self._seeds += 1
-        key = (line, seed)
-        times, left, at = self._left.get(key, (0, 0, 0))
-        again = times > 0 and backwards > at
-        self._left[key] = (times + 1, self.state(), backwards)
-        if not self._sparse.due(self._seeds):
-            return
-        self._recorder.event(
-            "seed",
-            line=line,
-            seed=seed,
-            times=times + 1,
-            again=again,
-            drawn=again and before != left and not self._restored,
-            backwards=backwards - at if again else 0,
-        )
-        self._restored = False
+        """`torch.manual_seed(seed)` was called and has taken effect.
 
+        Told of it: `again` in training with the same number from the same line, `drawn` from in
+        between, and whether it is a `fresh` start: an optimizer was made since.
+        """
+        self._seeds += 1
+        optimizers = len(self._recorder.record.optimizers)
+        last = self._left.get((line, seed), _Seeding(0, 0, 0, optimizers))
+        again = last.times > 0 and backwards > last.backwards
+        this = _Seeding(last.times + 1, self.state(), backwards, optimizers)
+        self._left[line, seed] = this
+        restored, self._restored = self._restored, False
+        if self._sparse.due(self._seeds):
+            self._recorder.event(
+                "seed",
+                line=line,
+                seed=seed,
+                times=this.times,
+                again=again,
+                drawn=again and before != last.left and not restored,
+                fresh=optimizers > last.optimizers,
+                backwards=backwards - last.backwards if again else 0,
+            )
+
+
+class _Seeding(NamedTuple):
+    """How often, the state that it left, and what had been done and made by then."""
+
+    times: int
+    left: int
+    backwards: int
+    optimizers: int

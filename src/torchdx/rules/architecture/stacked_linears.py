@@ -19,7 +19,7 @@ Stack Overflow 46181692; Goodfellow et al. 2016, section 6.1 (why hidden layers 
 
 from collections.abc import Iterator, Sequence
 
-from torchdx.graph.model import LossGraph
+from torchdx.graph.model import Line, LossGraph
 from torchdx.record.model import Record
 from torchdx.rules.architecture.layers import Linear, below, linear
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -40,7 +40,7 @@ def check(record: Record) -> Iterator[Answer]:
                 found.setdefault(names, pair)
     if found:
         whole = next((g for g in graphs if pairs[g.key] and _all_linear(g)), None)
-        yield _finding(list(found.values()), whole)
+        yield _finding(record, list(found.values()), whole)
 
 
 def _pairs(record: Record, graph: LossGraph) -> dict[tuple[str, str], Pair]:
@@ -109,7 +109,16 @@ def _chain_leaves(graph: LossGraph, top: Linear) -> set[str]:
     return found
 
 
-def _finding(pairs: list[Pair], whole: LossGraph | None) -> Finding:
+def _line(record: Record, lower: Linear, upper: Linear) -> Line | None:
+    """Where the upper layer is called; where it is made, when a container calls both."""
+    called = upper.node.line or lower.node.line
+    if called is not None and called != lower.node.line:
+        return called
+    made = (model.lines.get(upper.layer) for model in record.models if upper.layer in model.modules)
+    return next(made, None) or called
+
+
+def _finding(record: Record, pairs: list[Pair], whole: LossGraph | None) -> Finding:
     lower, upper = pairs[0]
     sizes = f"{lower.inputs} to {lower.outputs} to {upper.outputs}"
     layers = list(dict.fromkeys(layer.layer for pair in pairs for layer in pair))
@@ -123,7 +132,7 @@ def _finding(pairs: list[Pair], whole: LossGraph | None) -> Finding:
         text += "; the whole net is a linear model"
     return Finding(
         text=text,
-        line=upper.node.line or lower.node.line,
+        line=_line(record, lower, upper),
         place=upper.layer,
         severity="fault" if whole is not None else "suspicion",
         confirm="" if whole is not None else "whether the two layers are to be one linear map",

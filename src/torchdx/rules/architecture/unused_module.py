@@ -52,7 +52,7 @@ def _unused(record: Record, model: Model) -> Iterator[tuple[str, set[str]]]:
         inside = any(path.startswith(other + ".") for other in told)
         if inside or not names or names & (record.reached | upstream_of_cut):
             continue
-        if names <= model.trainable and names <= stepped:
+        if names <= model.trainable & stepped and not any(n.startswith("(") for n in names):
             told.append(path)
             yield path, names
 

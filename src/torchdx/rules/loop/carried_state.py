@@ -20,6 +20,7 @@ PyTorch forum 113790; Williams & Peng 1990 (truncated backpropagation through ti
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from torchdx.record.model import Event, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -27,7 +28,9 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 # What torch says when a backward pass meets operations of an earlier one.
 ERRORS = ("second time", "modified by an inplace operation")
 
-_PRESCRIPTION = Prescription("detach_state", "detach what is carried over from one step to the next")
+_PRESCRIPTION = Prescription(
+    "detach_state", "detach what is carried over from one step to the next"
+)
 
 
 @rule("T05", "carried-state")
@@ -47,9 +50,9 @@ def check(record: Record) -> Iterator[Answer]:
 
 
 def _carries_more(event: Event) -> bool:
-    """Whether in a window of backward passes each held more of earlier steps than the one before."""
+    """Whether each backward pass of a window held more of earlier steps than the one before."""
     later = event.facts["carried"][1:]
-    return later[0] > 0 and all(a < b for a, b in zip(later, later[1:], strict=False))
+    return later[0] > 0 and all(a < b for a, b in pairwise(later))
 
 
 def _of_growth(grown: list[Event]) -> Finding:
@@ -57,8 +60,10 @@ def _of_growth(grown: list[Event]) -> Finding:
     sizes, carried = first.facts["sizes"], first.facts["carried"]
     most = max(event.facts["sizes"][-1] for event in grown)
     return Finding(
-        text=f"each backward pass goes back through the steps before: in {len(sizes)} steps the loss graph grew "
-        f"from {sizes[0]} to {sizes[-1]} operations, {carried[-1]} of them from earlier steps (largest seen: {most})",
+        text=f"each backward pass goes back through the steps before: in {len(sizes)} steps "
+        f"the loss graph grew "
+        f"from {sizes[0]} to {sizes[-1]} operations, {carried[-1]} of them from earlier steps "
+        f"(largest seen: {most})",
         line=first.line,
         place="loss",
         evidence=(
@@ -73,7 +78,8 @@ def _of_error(event: Event, error: Event) -> Finding:
     before, size = event.facts["sizes"]
     said = next(text for text in ERRORS if text in error.facts["text"])
     return Finding(
-        text=f"backward failed (“{said}”) because the loss graph still holds {event.facts['carried']} operations "
+        text=f"backward failed (“{said}”) because the loss graph still holds "
+        f"{event.facts['carried']} operations "
         f"of an earlier step: it had {before} operations at the step before and has {size} now",
         line=error.line,
         place="loss",

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from torchdx.record.model import Cut, Record
 
-STEPS = 10  # of the optimizer, without these parameters: more than the turns that nets take with each other
+# Steps of the optimizer without these parameters: more than the turns that nets take.
+STEPS = 10
 
 
 @dataclass(frozen=True)
 class CutOff:
-    """`names` of the parameters behind one cut, held by one optimizer that stepped `steps` times."""
+    """`names` of the parameters behind a cut, held by an optimizer that stepped `steps` times."""
 
     cut: Cut
     names: tuple[str, ...]
@@ -41,7 +42,9 @@ def cut_off(record: Record, operations: Sequence[str]) -> Iterator[CutOff]:
 def sibling(record: Record, cut: Cut, operations: Sequence[str]) -> bool:
     """Whether one of these operations ended the same values' history on the same line."""
     return any(
-        other.op in operations and other.line == cut.line and set(other.upstream) & set(cut.upstream)
+        other.op in operations
+        and other.line == cut.line
+        and set(other.upstream) & set(cut.upstream)
         for other in record.cuts
     )
 

@@ -1,4 +1,4 @@
-"""data-or-numpy-in-forward (T03): the forward takes values out of the graph, and parameters stay behind.
+"""data-or-numpy-in-forward (T03): the forward takes values out of the graph.
 
 ## What is seen
 Parameters that an optimizer holds made a tensor of which `.data`, `.numpy()` or `.item()` was taken
@@ -46,16 +46,18 @@ def _in_forward(cut: Cut) -> bool:
 def _finding(found: CutOff, *, pretrained: bool) -> Finding:
     taken = _WORDS[found.cut.op]
     return Finding(
-        text=f"the forward goes on with {taken} of a tensor, which {len(found.names)} of {found.of} trained "
-        f"parameters made ({listed(found.names)}): no backward pass reached them in {found.steps} steps",
+        text=f"the forward goes on with {taken} of a tensor, which {len(found.names)} of "
+        f"{found.of} trained "
+        f"parameters made ({listed(found.names)}): no backward pass reached them in "
+        f"{found.steps} steps",
         line=found.cut.line,
         place=found.names[0],
         severity="note" if pretrained else "fault",
         evidence=(
-            Evidence("parameters in the optimizer that no backward pass reached", len(found.names), 0),
+            Evidence(
+                "parameters in the optimizer that no backward pass reached", len(found.names), 0
+            ),
             Evidence("steps of their optimizer", found.steps, STEPS),
         ),
-        prescriptions=(
-            Prescription("attach", f"compute with the tensor itself, without {taken}"),
-        ),
+        prescriptions=(Prescription("attach", f"compute with the tensor itself, without {taken}"),),
     )

@@ -34,17 +34,22 @@ def check(record: Record) -> Iterator[Answer]:
             return
         pretrained = loaded(record, found.names)
         yield Finding(
-            text=f"detach() cuts {len(found.names)} of {found.of} trained parameters off from the loss "
+            text=f"detach() cuts {len(found.names)} of {found.of} trained parameters off from "
+            f"the loss "
             f"({listed(found.names)}): no backward pass reached them in {found.steps} steps"
             + (", so that they keep the weights that were loaded" if pretrained else ""),
             line=found.cut.line,
             place=found.names[0],
             severity="note" if pretrained else "fault",
             evidence=(
-                Evidence("parameters in the optimizer that no backward pass reached", len(found.names), 0),
+                Evidence(
+                    "parameters in the optimizer that no backward pass reached", len(found.names), 0
+                ),
                 Evidence("steps of their optimizer", found.steps, STEPS),
             ),
             prescriptions=(
-                Prescription("attach", "take the detach() away, or these parameters out of the optimizer"),
+                Prescription(
+                    "attach", "take the detach() away, or these parameters out of the optimizer"
+                ),
             ),
         )

@@ -45,7 +45,8 @@ def _no_backward(record: Record) -> Iterator[Answer]:
     look = record.looks[-1]
     optimizer = record.optimizers[look.optimizer]
     yield Finding(
-        text=f"the {optimizer.cls} optimizer stepped {optimizer.steps} times and backward was never "
+        text=f"the {optimizer.cls} optimizer stepped {optimizer.steps} times and backward was "
+        f"never "
         f"called: none of its {look.parameters} parameters had a gradient, and none changed",
         line=look.line,
         place="run",
@@ -65,16 +66,22 @@ def _nothing_recorded(record: Record, bare: Event) -> Iterator[Answer]:
     model = blind[0].facts["model"] or "the model"
     line: Line | None = blind[0].line or bare.line
     yield Finding(
-        text=f"{model} ran with gradients switched off (torch.no_grad or the like) at each of its training "
+        text=f"{model} ran with gradients switched off (torch.no_grad or the like) at each of "
+        f"its training "
         f"forwards, so that backward has nothing to go back through: no parameter gets a gradient",
         line=line,
         place="run",
         evidence=(
-            Evidence("forwards in training mode without gradients, in the first steps", len(blind), 0),
+            Evidence(
+                "forwards in training mode without gradients, in the first steps", len(blind), 0
+            ),
             Evidence("parameters reached by a backward pass", 0, len(record.optimized)),
         ),
         prescriptions=(
-            Prescription("grad_mode", "run the training forward outside torch.no_grad(), and take "
-                         "loss.requires_grad_() away"),
+            Prescription(
+                "grad_mode",
+                "run the training forward outside torch.no_grad(), and take "
+                "loss.requires_grad_() away",
+            ),
         ),
     )

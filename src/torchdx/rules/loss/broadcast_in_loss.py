@@ -26,7 +26,6 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 
 _PAIRED = frozenset(["MseLoss", "SmoothL1Loss", "HuberLoss"])
 _DISTANCES = frozenset(["Pow", "Abs", "Mul", "Square"])
-_ADDED = frozenset(["Unsqueeze", "View", "ReshapeAlias", "UnsafeView"])  # may make pairs on purpose
 
 
 @rule("L08", "broadcast-in-loss")
@@ -46,6 +45,8 @@ def _in_torch(graph: LossGraph, head: Node) -> tuple[int, ...] | None:
     after = tuple(head.saved.get("self_shape", ()))
     if spread is None or spread.op != "Expand" or not head.saved.get("target_repeats"):
         return None
+    if head.saved.get("reduction") == 0:  # the program goes on with all pairs
+        return None
     before = tuple(spread.saved.get("self_sym_sizes", ()))
     return before if _all_pairs(before, after) else None
 
@@ -62,11 +63,19 @@ def _by_hand(graph: LossGraph, node: Node) -> tuple[int, ...] | None:
         if not side.via:  # the program's own expand
             return None
         before = tuple(side.saved.get("self_sym_sizes", ()))
-    elif side.op in _ADDED:
-        inner = graph.source(side)
-        if inner is None or inner.rank < 2:  # noqa: PLR2004  # a row made into a column
-            return None
+    elif _made_a_column(graph, side):
+        return None
     return before if before and _all_pairs(before, node.shape or ()) else None
+
+
+def _made_a_column(graph: LossGraph, node: Node) -> bool:
+    """Whether the program itself gave predictions another dimension just before."""
+    while node.op in {"View", "ReshapeAlias", "UnsafeView", "Clone", "ToCopy"}:
+        (inner,) = graph.inputs(node)
+        if inner.rank < node.rank:
+            return True
+        node = inner
+    return node.op == "Unsqueeze"
 
 
 def _all_pairs(before: tuple[int, ...], after: tuple[int, ...]) -> bool:

@@ -58,9 +58,8 @@ def check(record: Record) -> Iterator[Answer]:
 
 def _weighted(graph: LossGraph) -> Iterator[Node]:
     for head in graph.heads:
-        if head.op.startswith("NllLoss") and head.saved.get("weight"):
-            yield head
-        elif head.op == "BinaryCrossEntropyWithLogits" and head.saved.get("pos_weight"):
+        by_class = head.op.startswith("NllLoss") and head.saved.get("weight")
+        if by_class or head.saved.get("pos_weight"):
             yield head
 
 

@@ -11,14 +11,15 @@ from torchdx.record.model import Record
 
 # Operations that keep every value where it is: the rows of what they are given remain its rows.
 IN_PLACE = frozenset("ToCopy Clone Alias Contiguous".split())
-# Functions of each value by itself that a last layer should not have: what they keep scores from.
+# Functions of each value by itself that a last layer should not have: their usual names, and where
+# no score can lie after them.
 BOUNDED = {
-    "Relu": "below 0",
-    "Gelu": "below -0.17",
-    "Silu": "below -0.28",
-    "Elu": "below -1",
-    "Softplus": "below 0",
-    "Tanh": "outside -1 to 1",
+    "Relu": ("ReLU", "below 0"),
+    "Gelu": ("GELU", "below -0.17"),
+    "Silu": ("SiLU", "below -0.28"),
+    "Elu": ("ELU", "below -1"),
+    "Softplus": ("softplus", "below 0"),
+    "Tanh": ("tanh", "outside -1 to 1"),
 }
 # How far the exponentials of log-probabilities may be from summing to one, as a logarithm: half
 # precision rounds to 0.001; softmax outputs and raw scores of two or more classes are 0.3 off or
@@ -46,8 +47,7 @@ def cross_entropies(record: Record) -> Iterator[CrossEntropy]:
 
 def axis(softmax: Node) -> int:
     """The dimension over which a softmax sums to one, counted from the front."""
-    dim = softmax.saved.get("dim", -1)
-    return dim % max(1, softmax.rank)
+    return int(softmax.saved.get("dim", -1)) % max(1, softmax.rank)
 
 
 def same_axis(inner: Node, outer: Node) -> bool:

@@ -60,7 +60,7 @@ def _places(record: Record) -> Iterator[_Place]:
 
 
 def _bounded(place: _Place) -> Finding:
-    function, limit = place.last.op.lower(), BOUNDED[place.last.op]
+    function, limit = BOUNDED[place.last.op]
     return _finding(
         place,
         f"the scores pass a {function} just before the {place.name}: none can lie {limit}, which "

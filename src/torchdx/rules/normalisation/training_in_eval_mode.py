@@ -43,7 +43,9 @@ def check(record: Record) -> Iterator[Answer]:
             awake = _awake_before(event, events)
             if awake is None and (event.facts["frozen"] or _others_train(record, event)):
                 continue
-            yield _finding(record, model, event, steps, forgotten=awake is not None and before is not None)
+            yield _finding(
+                record, model, event, steps, forgotten=awake is not None and before is not None
+            )
             return
 
 
@@ -62,14 +64,18 @@ def _steps(record: Record, event: Event, after: Event | None) -> int:
 def _awake_before(event: Event, events: list[Event]) -> Event | None:
     """When the same parameters last learnt in training mode."""
     earlier = [e for e in events if e.facts["steps"] < event.facts["steps"]]
-    same = [e for e in earlier if e.facts["training"] and e.facts["frozen"] == event.facts["frozen"]]
+    same = [
+        e for e in earlier if e.facts["training"] and e.facts["frozen"] == event.facts["frozen"]
+    ]
     return same[-1] if same else None
 
 
 def _others_train(record: Record, event: Event) -> bool:
     """Whether another model that the same optimizer holds learns in training mode."""
     others = (e for e in record.of("learning-mode") if e.facts["model"] != event.facts["model"])
-    return any(e.facts["training"] and e.facts["optimizer"] == event.facts["optimizer"] for e in others)
+    return any(
+        e.facts["training"] and e.facts["optimizer"] == event.facts["optimizer"] for e in others
+    )
 
 
 def _finding(record: Record, model: str, event: Event, steps: int, *, forgotten: bool) -> Finding:
@@ -81,7 +87,11 @@ def _finding(record: Record, model: str, event: Event, steps: int, *, forgotten:
         if forgotten
         else "and was never in training mode while it learnt"
     )
-    what = "its dropout or batch-norm module" if idle == 1 else f"all {idle} of its dropout and batch-norm modules"
+    what = (
+        "its dropout or batch-norm module"
+        if idle == 1
+        else f"all {idle} of its dropout and batch-norm modules"
+    )
     return Finding(
         text=f"{name} was in evaluation mode for {steps} of {total} optimizer steps, {how}: "
         f"{what} did not work as in training",
@@ -93,7 +103,10 @@ def _finding(record: Record, model: str, event: Event, steps: int, *, forgotten:
         ),
         prescriptions=(
             Prescription(
-                "train_mode", "call model.train() at the start of every epoch", where=model, to="train"
+                "train_mode",
+                "call model.train() at the start of every epoch",
+                where=model,
+                to="train",
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""validating-in-train-mode (N04): the model is judged while dropout and batch norm are in training mode.
+"""validating-in-train-mode (N04): the model is judged with dropout and batch norm in training mode.
 
 ## What is seen
 A whole pass over a data loader in which the model answered, nothing was learnt, and dropout or
@@ -23,6 +23,7 @@ PyTorch forum 100222 and 113423; Gal & Ghahramani 2016 for dropout that stays on
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from torchdx.record.model import Phase, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -47,7 +48,13 @@ def check(record: Record) -> Iterator[Answer]:
 def _judged_awake(record: Record, phase: Phase) -> bool:
     """Whether a model that learns was called in training mode, and nothing asked for that."""
     answered = phase.validation and bool(phase.training) and phase.active > 0
-    return answered and phase.at > 0 and not phase.chosen and not phase.repeated and record.learns(phase.model)
+    return (
+        answered
+        and phase.at > 0
+        and not phase.chosen
+        and not phase.repeated
+        and record.learns(phase.model)
+    )
 
 
 def _a_validation(record: Record, phase: Phase) -> bool:
@@ -67,14 +74,14 @@ def _of_same_rows(stretches: list[Phase]) -> list[Phase]:
         if phase.inputs:
             by_rows.setdefault((phase.inputs, phase.line), []).append(phase)
     for found in by_rows.values():
-        gaps = [b.at - a.at for a, b in zip(found, found[1:], strict=False)]
+        gaps = [b.at - a.at for a, b in pairwise(found)]
         if len(found) >= TIMES and all(gap >= APART for gap in gaps):
             return found
     return []
 
 
 def _learners(record: Record) -> set[int]:
-    """The models of which some optimizer holds parameters: two or more may play against each other."""
+    """The models of which some optimizer holds parameters: two may play against each other."""
     held = record.optimized
     return {model.id for model in record.models if not held.isdisjoint(model.parameters)}
 
@@ -84,8 +91,10 @@ def _of_passes(record: Record, passes: list[Phase]) -> Finding:
     checked = [p for p in record.phases if p.validation and p.loader == first.loader]
     modules = _modules(first)
     return Finding(
-        text=f"in {len(passes)} of {len(checked)} validation passes {first.model or 'the model'} stayed in "
-        f"training mode, with {modules} at work: the figures are not those of the model as it will be used",
+        text=f"in {len(passes)} of {len(checked)} validation passes "
+        f"{first.model or 'the model'} stayed in "
+        f"training mode, with {modules} at work: the figures are not those of the model as it "
+        f"will be used",
         line=first.line,
         place=first.model,
         evidence=(
@@ -99,12 +108,14 @@ def _of_passes(record: Record, passes: list[Phase]) -> Finding:
 def _of_stretches(stretches: list[Phase]) -> Finding:
     first = stretches[0]
     return Finding(
-        text=f"{first.model or 'the model'} was given the same rows without gradients {len(stretches)} times "
+        text=f"{first.model or 'the model'} was given the same rows without gradients "
+        f"{len(stretches)} times "
         f"between training steps, in training mode, with {_modules(first)} at work",
         line=first.line,
         place=first.model,
         severity="suspicion",
-        confirm="if these rows are a validation, its figures change when model.eval() is called before it",
+        confirm="if these rows are a validation, its figures change when model.eval() is "
+        "called before it",
         evidence=(
             Evidence("stretches with the same rows, in training mode", len(stretches), 0),
             Evidence("dropout and batch-norm modules in training mode", first.active, 0),
@@ -114,7 +125,11 @@ def _of_stretches(stretches: list[Phase]) -> Finding:
 
 
 def _modules(phase: Phase) -> str:
-    return "1 dropout or batch-norm module" if phase.active == 1 else f"{phase.active} dropout and batch-norm modules"
+    return (
+        "1 dropout or batch-norm module"
+        if phase.active == 1
+        else f"{phase.active} dropout and batch-norm modules"
+    )
 
 
 def _prescription(phase: Phase) -> Prescription:

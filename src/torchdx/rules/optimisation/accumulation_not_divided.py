@@ -56,8 +56,11 @@ def check(record: Record) -> Iterator[Answer]:
 def _repeats(shape: StepShape) -> int:
     """How many backward passes there are, when all are alike."""
     alike = {(str(line), graph) for kind, line, graph in shape.events if kind == "backward"}
-    odd = any(kind in OTHERWISE for kind, _, _ in shape.events)
-    return shape.count("backward") if len(alike) == 1 and not odd else 0
+    kinds = [kind for kind, _, _ in shape.events]
+    if len(alike) != 1 or OTHERWISE.intersection(kinds):
+        return 0
+    first, last = kinds.index("backward"), len(kinds) - kinds[::-1].index("backward")
+    return 0 if "zero" in kinds[first:last] else kinds.count("backward")
 
 
 def _undivided(record: Record, shape: StepShape) -> bool:

@@ -25,7 +25,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 STEPS = 2  # looks at one optimizer before it is told
 
 
-@rule("O09", "nothing-trainable", silences="T01")
+@rule("O09", "nothing-trainable", silences="T01 O06")
 def check(record: Record) -> Iterator[Answer]:
     """Optimizers that hold frozen parameters only, else models without any other."""
     frozen = [o for o in record.optimizers.values() if _always_frozen(record, o)]

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from torchdx.record.model import Event, Optimizer, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 
-BACKWARDS = 9  # without any optimizer: fewer passes may be a look at gradients (own choice)
+BACKWARDS = 10  # without any optimizer: fewer passes may be a look at gradients (own choice)
 OTHERS_STEPS = 50  # of the other optimizers, before one that waits is told (own choice)
 
 _STEP = Prescription("step", "call `optimizer.step()` after `loss.backward()`")

@@ -1,0 +1,119 @@
+"""What watching costs: CPU time of steps with and without it, in turn, as ratios.
+
+    python benchmarks/overhead.py [MODEL ...]
+
+Two processes train the same model, one plain and one watched. They are told in turn to run some
+steps (A B B A ...), so that a machine that slows down slows both. Printed per model: the plain step,
+*idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the block
+ratios, measured steps included), plain against itself (the noise), and what the first 20 steps
+cost more, once.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from models import MODELS
+
+BLOCKS = 16
+BLOCK_S = 1.0  # of plain CPU time a block, about
+
+
+def worker(name: str, *, watched: bool) -> None:
+    """Train; run as many steps as each line of stdin says, and answer with their CPU times."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    observer = None
+    if watched:
+        from torchdx.events.recorder import Recorder
+        from torchdx.record.writer import Writer
+        from torchdx.watch import Observer
+
+        folder = tempfile.mkdtemp()
+        observer = Observer(Recorder(Writer(Path(folder) / "run.dx")))
+        observer.start()
+    model, x, y = MODELS[name]()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    criterion = nn.CrossEntropyLoss()
+    for line in sys.stdin:
+        times = []
+        for _ in range(int(line)):
+            began = time.process_time()
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            optimizer.step()
+            times.append(time.process_time() - began)
+        print(json.dumps(times), flush=True)
+    if observer is not None:
+        observer.finish()
+
+
+class Trainer:
+    """A worker process."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        call = [sys.executable, __file__, "worker", name, kind]
+        self.process = subprocess.Popen(
+            call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, steps: int) -> list[float]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        times: list[float] = json.loads(self.process.stdout.readline())
+        return times
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(name: str) -> dict[str, float]:
+    """All ratios of one model."""
+    plain, again, watched = (Trainer(name, kind) for kind in ("plain", "plain", "watched"))
+    first = {t: sum(t.run(20)) for t in (plain, again, watched)}
+    steps = max(5, int(BLOCK_S / (first[plain] / 20)))
+    rows = []
+    for block in range(BLOCKS):
+        order = (plain, watched, again) if block % 2 else (again, watched, plain)
+        times = {t: t.run(steps) for t in order}
+        rows.append((times[plain], times[again], times[watched]))
+    for trainer in (plain, again, watched):
+        trainer.close()
+    median = statistics.median
+    return {
+        "step_ms": 1e3 * median(t for a, _, _ in rows for t in a),
+        "idle": median(median(w) / median(a) for a, _, w in rows),
+        "default": median(sum(w) / sum(a) for a, _, w in rows),
+        "noise": median(sum(b) / sum(a) for a, b, _ in rows),
+        "first_20_s": first[watched] - first[plain],
+    }
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["worker"]:
+        worker(sys.argv[2], watched=sys.argv[3] == "watched")
+        return
+    print("model      plain step   idle   default   plain/plain   first 20 steps")
+    for name in sys.argv[1:] or MODELS:
+        r = measure(name)
+        print(
+            f"{name:9} {r['step_ms']:8.1f} ms  {r['idle']:6.3f}  {r['default']:7.3f}  "
+            f"{r['noise']:11.3f}   +{r['first_20_s']:.2f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()

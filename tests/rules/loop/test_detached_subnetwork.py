@@ -1,0 +1,99 @@
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tests.rules.loop.pieces import LABELS, ROWS, sgd, step
+from tests.support import answers, findings, observed, unclear
+
+
+class Coded(nn.Module):
+    def __init__(self, *, cut=True):
+        super().__init__()
+        self.encoder, self.head, self.cut = nn.Linear(6, 4), nn.Linear(4, 2), cut
+
+    def forward(self, x):
+        z = torch.tanh(self.encoder(x))
+        z = z.detach() if self.cut else z
+        return self.head(z)
+
+
+def run(model, tmp_path, steps=12, load=None):
+    def program():
+        made = model()
+        if load is not None:
+            made.load_state_dict(load)
+        optimizer = sgd(made)
+        for _ in range(steps):
+            step(made, optimizer)
+
+    return observed(program, tmp_path / "run.dx")
+
+
+def test_an_encoder_behind_detach_is_found_with_its_parameters(tmp_path):
+    (finding,) = findings("T02", run(Coded, tmp_path))
+    assert finding.severity == "fault"
+    assert "cuts 2 of 4 trained parameters off" in finding.text
+    assert "encoder.bias, encoder.weight" in finding.text
+    assert finding.line.text == "z = z.detach() if self.cut else z"
+
+
+def test_without_the_cut_it_is_silent(tmp_path):
+    assert answers("T02", run(lambda: Coded(cut=False), tmp_path)) == []
+
+
+def test_loaded_weights_behind_the_cut_are_only_noted(tmp_path):
+    state = copy.deepcopy(Coded().state_dict())
+    (finding,) = findings("T02", run(Coded, tmp_path, load=state))
+    assert finding.severity == "note"
+
+
+def test_stop_gradients_with_another_way_or_no_optimizer_are_silent(tmp_path):
+    def program():
+        online, predictor = nn.Linear(6, 4), nn.Linear(4, 4)
+        target, judge = copy.deepcopy(online), nn.Linear(4, 1)
+        optimizer = torch.optim.SGD([*online.parameters(), *predictor.parameters()], lr=0.1)
+        second = sgd(judge)
+        for _ in range(12):
+            made = online(ROWS)
+            loss = functional.mse_loss(predictor(made), target(ROWS).detach())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            doubt = judge(made.detach()).square().mean()
+            second.zero_grad()
+            doubt.backward()
+            second.step()
+
+    assert answers("T02", observed(program, tmp_path / "run.dx")) == []
+
+
+def test_a_generator_whose_turn_comes_later_is_silent(tmp_path):
+    def program():
+        make, judge = nn.Linear(6, 6), nn.Linear(6, 2)
+        first, second = sgd(make), sgd(judge)
+        for number in range(30):
+            step(judge, second, make(ROWS).detach())
+            if number == 29:
+                functional.cross_entropy(judge(make(ROWS)), LABELS).backward()
+                first.step()
+
+    assert answers("T02", observed(program, tmp_path / "run.dx")) == []
+
+
+def test_values_detached_to_be_looked_at_are_silent(tmp_path):
+    def program():
+        model = Coded(cut=False)
+        optimizer = sgd(model)
+        for _ in range(12):
+            model(ROWS).detach().argmax(1)
+            step(model, optimizer)
+
+    assert answers("T02", observed(program, tmp_path / "run.dx")) == []
+
+
+def test_a_few_steps_are_too_few_to_tell(tmp_path):
+    record = run(Coded, tmp_path, steps=9)
+    assert findings("T02", record) == []
+    assert [a.because for a in unclear("T02", record)] == ["only 9 steps were seen"]
