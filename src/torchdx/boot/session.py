@@ -118,8 +118,11 @@ class Session:
         if self._ended or os.getpid() != self._pid:
             return
         self._ended = True
-        with contextlib.suppress(Exception):
+        try:
             self._finish()
+        except Exception as error:  # noqa: BLE001  # the program's end is its own
+            with contextlib.suppress(OSError, ValueError):
+                print(f"  dx  torchdx failed at the end: {error!r}", file=sys.stderr)  # noqa: T201
 
     def _finish(self) -> None:
         from torchdx.report import terminal  # noqa: PLC0415

@@ -44,8 +44,16 @@ def read(path: Path) -> Record:
     """The record as rules see it. Raises `RecordError` as `read_entries` does."""
     contents = read_entries(path)
     record = Record(torn_bytes=contents.torn_bytes)
-    for entry in contents.entries:
-        record.apply(entry)
+    for number, entry in enumerate(contents.entries):
+        try:
+            record.apply(entry)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            kind = entry.get("e") if isinstance(entry, dict) else type(entry).__name__
+            msg = (
+                f"cannot read {path}: entry {number} ({kind}) is not as this torchdx writes it "
+                f"({type(error).__name__}: {error})."
+            )
+            raise RecordError(msg) from error
     return record
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from torchdx.record.model import Record
-from torchdx.rules.base import FAMILIES, SEVERITIES, Finding, Rule, Unclear, all_rules
+from torchdx.rules.base import FAMILIES, SEVERITIES, Answer, Finding, Rule, Unclear, all_rules
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Diagnosis:
 def diagnose(record: Record, *, live: bool = False) -> Diagnosis:
     """Ask every rule. `live`: the run goes on, so that only certain facts are told."""
     rules = {rule.code: rule for rule in all_rules()}
-    answers = [answer for rule in rules.values() for answer in rule.answers(record)]
+    answers = [answer for rule in rules.values() for answer in _ask(rule, record)]
     found = [answer for answer in answers if isinstance(answer, Finding)]
     if live:
         found = [finding for finding in found if finding.severity == "fault"]
@@ -43,6 +43,15 @@ def diagnose(record: Record, *, live: bool = False) -> Diagnosis:
     outcomes |= dict.fromkeys((finding.code for finding in kept), "found")
     checked = tuple((r.code, r.name, outcomes.get(r.code, "not found")) for r in rules.values())
     return Diagnosis(ranked, tuple(silenced), unclear, checked)
+
+
+def _ask(rule: Rule, record: Record) -> list[Answer]:
+    """What one rule says; a rule that fails says that it cannot tell."""
+    try:
+        return list(rule.answers(record))
+    except Exception as error:  # noqa: BLE001  # the other rules have their say
+        because = f"an error of torchdx's own: {type(error).__name__}: {error}"
+        return [Unclear(because, code=rule.code, name=rule.name)]
 
 
 def _silence(

@@ -70,12 +70,20 @@ def test_all_pairs_on_purpose_are_silent(tmp_path):
     assert not answers("L08", run(loss, tmp_path))
 
 
-def test_all_pairs_that_are_not_averaged_are_silent(tmp_path):
-    def loss(z):
-        pairs = fn.mse_loss(z, FLAT, reduction="none")
-        return pairs.min(dim=1).values.mean()
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        pytest.param(lambda z: fn.mse_loss(z, FLAT, reduction="none"), id="in torch"),
+        pytest.param(lambda z: (z - FLAT) ** 2, id="by hand"),
+    ],
+)
+def test_all_pairs_of_which_the_nearest_counts_are_silent(pairs, tmp_path):
+    assert not answers("L08", run(lambda z: pairs(z).min(dim=1).values.mean(), tmp_path))
 
-    assert not answers("L08", run(loss, tmp_path))
+
+def test_one_column_against_a_whole_matrix_of_targets_is_silent(tmp_path):
+    matrix = torch.outer(FLAT, FLAT)
+    assert not answers("L08", run(lambda z: fn.mse_loss(z, matrix), tmp_path))
 
 
 def test_differences_between_all_predictions_are_silent(tmp_path):
