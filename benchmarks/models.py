@@ -24,7 +24,9 @@ class Block(nn.Module):
         self.norm2 = nn.BatchNorm2d(outputs)
         same = stride == 1 and inputs == outputs
         projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-        self.shortcut = nn.Identity() if same else nn.Sequential(projection, nn.BatchNorm2d(outputs))
+        self.shortcut = (
+            nn.Identity() if same else nn.Sequential(projection, nn.BatchNorm2d(outputs))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.norm1(self.first(x)))

@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [MODEL ...]
 
 Two processes train the same model, one plain and one watched. They are told in turn to run some
-steps (A B B A ...), so that a machine that slows down slows both. Printed per model: the plain step,
-*idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the block
+steps (A B B A ...), so that a machine that slows down slows both. Printed per model: the plain
+step, *idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the block
 ratios, measured steps included), plain against itself (the noise), and what the first 20 steps
 cost more, once.
 """
@@ -103,6 +103,7 @@ def measure(name: str) -> dict[str, float]:
 
 
 def main() -> None:
+    """Print the table, or be one of its workers."""
     if sys.argv[1:2] == ["worker"]:
         worker(sys.argv[2], watched=sys.argv[3] == "watched")
         return

@@ -1,7 +1,7 @@
 """Writes what is made from the rules: `docs/rules.md` (their pages) and the table in the README.
 
-    python docs/generate.py            write them
-    python docs/generate.py --check    only say whether they are as they would be written
+`python docs/generate.py` writes them, `python docs/generate.py --check` only says whether they are
+as they would be written.
 """
 
 import sys
@@ -61,6 +61,7 @@ def wanted() -> dict[Path, str]:
 
 
 def main() -> int:
+    """Write what is stale; with `--check`, 1 when something is."""
     stale = [p for p, text in wanted().items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv:
         return 1 if stale else 0

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch._dynamo  # it replaces torch.manual_seed when it is imported; the first optimizer does so
+import torch._dynamo  # imported by the first optimizer: it replaces torch.manual_seed
 from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.optim import Optimizer, optimizer

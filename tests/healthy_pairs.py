@@ -47,7 +47,12 @@ def text(labels, **more):
         mask[-1, -3:] = 0
         drawn = labels()
         drawn = drawn if isinstance(drawn, dict) else {"labels": drawn}
-        return {"input_ids": words(), "attention_mask": mask, **drawn, **{key: make() for key, make in more.items()}}
+        return {
+            "input_ids": words(),
+            "attention_mask": mask,
+            **drawn,
+            **{key: make() for key, make in more.items()},
+        }
 
     return batch
 
@@ -69,7 +74,10 @@ def masked_words():
 
 
 def spans():
-    return {"start_positions": torch.randint(LENGTH, (ROWS,)), "end_positions": torch.randint(LENGTH, (ROWS,))}
+    return {
+        "start_positions": torch.randint(LENGTH, (ROWS,)),
+        "end_positions": torch.randint(LENGTH, (ROWS,)),
+    }
 
 
 def next_word(vocab=VOCAB):
@@ -118,7 +126,14 @@ TEXT = {
     "max_position_embeddings": 32, "pad_token_id": 0,
 }  # fmt: skip
 
-add("bert_classes", "BertForSequenceClassification", "BertConfig", text(one_of(3)), **TEXT, num_labels=3)
+add(
+    "bert_classes",
+    "BertForSequenceClassification",
+    "BertConfig",
+    text(one_of(3)),
+    **TEXT,
+    num_labels=3,
+)
 add(
     "bert_regression", "BertForSequenceClassification", "BertConfig", text(lambda: torch.randn(ROWS)), **TEXT,
     num_labels=1,
@@ -129,16 +144,42 @@ add(
     problem_type="multi_label_classification",
 )  # fmt: skip
 add("bert_masked", "BertForMaskedLM", "BertConfig", text(masked_words), **TEXT)
-add("bert_tokens", "BertForTokenClassification", "BertConfig", text(per_token(4)), **TEXT, num_labels=4)
+add(
+    "bert_tokens",
+    "BertForTokenClassification",
+    "BertConfig",
+    text(per_token(4)),
+    **TEXT,
+    num_labels=4,
+)
 add("bert_questions", "BertForQuestionAnswering", "BertConfig", text(spans), **TEXT)
 add("bert_next_sentence", "BertForNextSentencePrediction", "BertConfig", text(one_of(2)), **TEXT)
-add("bert_pretraining", "BertForPreTraining", "BertConfig", text(masked_words, next_sentence_label=one_of(2)), **TEXT)
+add(
+    "bert_pretraining",
+    "BertForPreTraining",
+    "BertConfig",
+    text(masked_words, next_sentence_label=one_of(2)),
+    **TEXT,
+)
 add(
     "bert_choices", "BertForMultipleChoice", "BertConfig",
     lambda: {"input_ids": torch.randint(3, VOCAB, (ROWS, 3, LENGTH)), "labels": torch.randint(3, (ROWS,))}, **TEXT,
 )  # fmt: skip
-add("bert_eager", "BertForMaskedLM", "BertConfig", text(masked_words), **TEXT, attn_implementation="eager")
-add("roberta_masked", "RobertaForMaskedLM", "RobertaConfig", text(masked_words), **TEXT | {"pad_token_id": 1})
+add(
+    "bert_eager",
+    "BertForMaskedLM",
+    "BertConfig",
+    text(masked_words),
+    **TEXT,
+    attn_implementation="eager",
+)
+add(
+    "roberta_masked",
+    "RobertaForMaskedLM",
+    "RobertaConfig",
+    text(masked_words),
+    **TEXT | {"pad_token_id": 1},
+)
 add(
     "xlm_roberta_classes", "XLMRobertaForSequenceClassification", "XLMRobertaConfig", text(one_of(3)),
     **TEXT | {"pad_token_id": 1}, num_labels=3,
@@ -156,8 +197,22 @@ add(
     num_labels=3, relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=8, norm_rel_ebd="layer_norm",
     share_att_key=True,
 )  # fmt: skip
-add("albert_masked", "AlbertForMaskedLM", "AlbertConfig", text(masked_words), **TEXT, embedding_size=16)
-add("electra_discriminator", "ElectraForPreTraining", "ElectraConfig", text(per_token(2)), **TEXT, embedding_size=16)
+add(
+    "albert_masked",
+    "AlbertForMaskedLM",
+    "AlbertConfig",
+    text(masked_words),
+    **TEXT,
+    embedding_size=16,
+)
+add(
+    "electra_discriminator",
+    "ElectraForPreTraining",
+    "ElectraConfig",
+    text(per_token(2)),
+    **TEXT,
+    embedding_size=16,
+)
 add(
     "electra_classes", "ElectraForSequenceClassification", "ElectraConfig", text(one_of(3)), **TEXT,
     embedding_size=16, num_labels=3,
@@ -178,9 +233,29 @@ add(
     "convbert_masked", "ConvBertForMaskedLM", "ConvBertConfig", text(masked_words), **TEXT, embedding_size=32,
     head_ratio=2, conv_kernel_size=3,
 )  # fmt: skip
-add("mpnet_masked", "MPNetForMaskedLM", "MPNetConfig", text(masked_words), **TEXT | {"pad_token_id": 1})
-add("ernie_classes", "ErnieForSequenceClassification", "ErnieConfig", text(one_of(3)), **TEXT, num_labels=3)
-add("roformer_masked", "RoFormerForMaskedLM", "RoFormerConfig", text(masked_words), **TEXT, embedding_size=32)
+add(
+    "mpnet_masked",
+    "MPNetForMaskedLM",
+    "MPNetConfig",
+    text(masked_words),
+    **TEXT | {"pad_token_id": 1},
+)
+add(
+    "ernie_classes",
+    "ErnieForSequenceClassification",
+    "ErnieConfig",
+    text(one_of(3)),
+    **TEXT,
+    num_labels=3,
+)
+add(
+    "roformer_masked",
+    "RoFormerForMaskedLM",
+    "RoFormerConfig",
+    text(masked_words),
+    **TEXT,
+    embedding_size=32,
+)
 add(
     "modernbert_masked", "ModernBertForMaskedLM", "ModernBertConfig", text(masked_words), **TEXT, cls_token_id=1,
     sep_token_id=2, bos_token_id=1, eos_token_id=2,
@@ -205,7 +280,9 @@ add(
     "nystromformer_classes", "NystromformerForSequenceClassification", "NystromformerConfig", text(one_of(3)), **TEXT,
     num_labels=3, segment_means_seq_len=12, num_landmarks=12,
 )  # fmt: skip
-add("yoso_masked", "YosoForMaskedLM", "YosoConfig", text(masked_words), **TEXT, use_expectation=True)
+add(
+    "yoso_masked", "YosoForMaskedLM", "YosoConfig", text(masked_words), **TEXT, use_expectation=True
+)
 add(
     "canine_classes", "CanineForSequenceClassification", "CanineConfig",
     lambda: {"input_ids": words(16), "labels": torch.randint(3, (ROWS,))}, **without(TEXT, "vocab_size"),
@@ -291,10 +368,38 @@ add(
     "openai_gpt_language", "OpenAIGPTLMHeadModel", "OpenAIGPTConfig", next_word(),
     **without(GPT2, "bos_token_id", "eos_token_id"),
 )  # fmt: skip
-add("llama_sdpa", "LlamaForCausalLM", "LlamaConfig", next_word(), **CAUSAL, attn_implementation="sdpa")
-add("llama_eager", "LlamaForCausalLM", "LlamaConfig", next_word(), **CAUSAL, attn_implementation="eager")
-add("llama_classes", "LlamaForSequenceClassification", "LlamaConfig", text(one_of(3)), **CAUSAL, num_labels=3)
-add("mistral_language", "MistralForCausalLM", "MistralConfig", next_word(), **CAUSAL, sliding_window=6)
+add(
+    "llama_sdpa",
+    "LlamaForCausalLM",
+    "LlamaConfig",
+    next_word(),
+    **CAUSAL,
+    attn_implementation="sdpa",
+)
+add(
+    "llama_eager",
+    "LlamaForCausalLM",
+    "LlamaConfig",
+    next_word(),
+    **CAUSAL,
+    attn_implementation="eager",
+)
+add(
+    "llama_classes",
+    "LlamaForSequenceClassification",
+    "LlamaConfig",
+    text(one_of(3)),
+    **CAUSAL,
+    num_labels=3,
+)
+add(
+    "mistral_language",
+    "MistralForCausalLM",
+    "MistralConfig",
+    next_word(),
+    **CAUSAL,
+    sliding_window=6,
+)
 add(
     "mixtral_router", "MixtralForCausalLM", "MixtralConfig", next_word(), **CAUSAL, num_local_experts=4,
     num_experts_per_tok=2, output_router_logits=True, router_aux_loss_coef=0.02,
@@ -306,8 +411,24 @@ add(
     moe_intermediate_size=16, num_experts=4, num_experts_per_tok=2, output_router_logits=True,
 )  # fmt: skip
 add("gemma_language", "GemmaForCausalLM", "GemmaConfig", next_word(), **CAUSAL, head_dim=8)
-add("gemma2_language", "Gemma2ForCausalLM", "Gemma2Config", next_word(), **CAUSAL, head_dim=8, sliding_window=6)
-add("gemma3_language", "Gemma3ForCausalLM", "Gemma3TextConfig", next_word(), **CAUSAL, head_dim=8, sliding_window=6)
+add(
+    "gemma2_language",
+    "Gemma2ForCausalLM",
+    "Gemma2Config",
+    next_word(),
+    **CAUSAL,
+    head_dim=8,
+    sliding_window=6,
+)
+add(
+    "gemma3_language",
+    "Gemma3ForCausalLM",
+    "Gemma3TextConfig",
+    next_word(),
+    **CAUSAL,
+    head_dim=8,
+    sliding_window=6,
+)
 add("phi_language", "PhiForCausalLM", "PhiConfig", next_word(), **CAUSAL)
 add("phi3_language", "Phi3ForCausalLM", "Phi3Config", next_word(), **CAUSAL)
 add("olmo2_language", "Olmo2ForCausalLM", "Olmo2Config", next_word(), **CAUSAL)
@@ -389,11 +510,23 @@ add(
     output_router_logits=True,
 )  # fmt: skip
 add("bart_translate", "BartForConditionalGeneration", "BartConfig", translate, **SEQ2SEQ)
-add("bart_questions", "BartForQuestionAnswering", "BartConfig", lambda: {"input_ids": words(), **spans()}, **SEQ2SEQ)
+add(
+    "bart_questions",
+    "BartForQuestionAnswering",
+    "BartConfig",
+    lambda: {"input_ids": words(), **spans()},
+    **SEQ2SEQ,
+)
 add("mbart_translate", "MBartForConditionalGeneration", "MBartConfig", translate, **SEQ2SEQ)
 add("pegasus_translate", "PegasusForConditionalGeneration", "PegasusConfig", translate, **SEQ2SEQ)
 add("marian_translate", "MarianMTModel", "MarianConfig", translate, **SEQ2SEQ)
-add("blenderbot_small", "BlenderbotSmallForConditionalGeneration", "BlenderbotSmallConfig", translate, **SEQ2SEQ)
+add(
+    "blenderbot_small",
+    "BlenderbotSmallForConditionalGeneration",
+    "BlenderbotSmallConfig",
+    translate,
+    **SEQ2SEQ,
+)
 add(
     "led_translate", "LEDForConditionalGeneration", "LEDConfig",
     lambda: {
@@ -417,13 +550,34 @@ VISION = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "image_size": 32,
     "patch_size": 8,
 }  # fmt: skip
-add("vit_classes", "ViTForImageClassification", "ViTConfig", image(one_of(3)), **VISION, num_labels=3)
+add(
+    "vit_classes",
+    "ViTForImageClassification",
+    "ViTConfig",
+    image(one_of(3)),
+    **VISION,
+    num_labels=3,
+)
 add(
     "vit_masked", "ViTForMaskedImageModeling", "ViTConfig",
     image(lambda: {"bool_masked_pos": torch.rand(ROWS, 16) > 0.5}), **VISION, encoder_stride=8,
 )  # fmt: skip
-add("deit_classes", "DeiTForImageClassification", "DeiTConfig", image(one_of(3)), **VISION, num_labels=3)
-add("beit_classes", "BeitForImageClassification", "BeitConfig", image(one_of(3)), **VISION, num_labels=3)
+add(
+    "deit_classes",
+    "DeiTForImageClassification",
+    "DeiTConfig",
+    image(one_of(3)),
+    **VISION,
+    num_labels=3,
+)
+add(
+    "beit_classes",
+    "BeitForImageClassification",
+    "BeitConfig",
+    image(one_of(3)),
+    **VISION,
+    num_labels=3,
+)
 add(
     "beit_relative", "BeitForImageClassification", "BeitConfig", image(one_of(3)), **VISION, num_labels=3,
     use_relative_position_bias=True, layer_scale_init_value=0.1,
@@ -436,7 +590,14 @@ add(
     "vit_mae", "ViTMAEForPreTraining", "ViTMAEConfig", image(dict), **VISION, decoder_num_attention_heads=4,
     decoder_hidden_size=32, decoder_num_hidden_layers=1, decoder_intermediate_size=64,
 )  # fmt: skip
-add("vit_msn", "ViTMSNForImageClassification", "ViTMSNConfig", image(one_of(3)), **VISION, num_labels=3)
+add(
+    "vit_msn",
+    "ViTMSNForImageClassification",
+    "ViTMSNConfig",
+    image(one_of(3)),
+    **VISION,
+    num_labels=3,
+)
 add(
     "dinov2_classes", "Dinov2ForImageClassification", "Dinov2Config", image(one_of(3)),
     **without(VISION, "intermediate_size"), num_labels=3,
@@ -633,7 +794,14 @@ def sound(labels):
 
 for family in ("Wav2Vec2", "Hubert", "WavLM", "UniSpeech", "SEW", "Data2VecAudio"):
     extra = {"squeeze_factor": 2} if family == "SEW" else {}
-    add(f"{family.lower()}_ctc", f"{family}ForCTC", f"{family}Config", sound(lambda: words(5)), **WAVE, **extra)
+    add(
+        f"{family.lower()}_ctc",
+        f"{family}ForCTC",
+        f"{family}Config",
+        sound(lambda: words(5)),
+        **WAVE,
+        **extra,
+    )
 add(
     "wav2vec2_classes", "Wav2Vec2ForSequenceClassification", "Wav2Vec2Config", sound(one_of(3)), **WAVE, num_labels=3,
     classifier_proj_size=16,
@@ -684,7 +852,10 @@ PATCHES = {
 
 
 def series(**targets):
-    return lambda: {"past_values": torch.randn(ROWS, 32, 2).cumsum(1), **{key: make() for key, make in targets.items()}}
+    return lambda: {
+        "past_values": torch.randn(ROWS, 32, 2).cumsum(1),
+        **{key: make() for key, make in targets.items()},
+    }
 
 
 add(
@@ -724,9 +895,22 @@ FORECAST = {
     "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
     "encoder_ffn_dim": 32, "decoder_ffn_dim": 32,
 }  # fmt: skip
-add("time_series_transformer", "TimeSeriesTransformerForPrediction", "TimeSeriesTransformerConfig", history, **FORECAST)
+add(
+    "time_series_transformer",
+    "TimeSeriesTransformerForPrediction",
+    "TimeSeriesTransformerConfig",
+    history,
+    **FORECAST,
+)
 add("informer_forecast", "InformerForPrediction", "InformerConfig", history, **FORECAST)
-add("autoformer_forecast", "AutoformerForPrediction", "AutoformerConfig", history, **FORECAST, label_length=4)
+add(
+    "autoformer_forecast",
+    "AutoformerForPrediction",
+    "AutoformerConfig",
+    history,
+    **FORECAST,
+    label_length=4,
+)
 
 
 # How many trainable parameters no loss of a pair ever reaches, as the authors left them: to say so is no false alarm.
@@ -753,7 +937,9 @@ def try_out(name):
     if not all(p.grad.isfinite().all() for p in trainable.values() if p.grad is not None):
         losses.append("GRADIENT NOT FINITE")
     size = sum(p.numel() for p in model.parameters())
-    print(f"{name}: {seconds:.2f} s, losses {' '.join(losses)}, {size} parameters, {len(unreached)} tensors unreached")
+    print(
+        f"{name}: {seconds:.2f} s, losses {' '.join(losses)}, {size} parameters, {len(unreached)} tensors unreached"
+    )
     if len(unreached) != UNREACHED.get(name, 0):
         print("   ", *unreached)
 

@@ -14,8 +14,11 @@ PYTHON = [sys.executable]
 TORCHDX = [sys.executable, "-m", "torchdx", "run", "-q"]
 
 SAME = {
-    "arguments": ("import sys; print(sys.argv, __name__, __file__)", ["--epochs", "5", "-q", "x y"]),
-    "path": "import sys, os; print(sys.path[0], os.getcwd(), __spec__, __package__, __builtins__)",
+    "arguments": (
+        "import sys; print(sys.argv, __name__, __file__)",
+        ["--epochs", "5", "-q", "x y"],
+    ),
+    "path": "import sys, os; print(sys.path[0], os.getcwd(), __spec__, __package__)",
     "sibling import": "import beside; print(beside.VALUE)",
     "exit status": "import sys; sys.exit(3)",
     "exit text": "import sys; sys.exit('no such thing')",
@@ -26,7 +29,7 @@ SAME = {
     "exception group": "raise ExceptionGroup('many', [ValueError(1), TypeError(2)])",
     "syntax error": "print('never')\ndef f(:\n    pass\n",
     "own hook": "import sys\nsys.excepthook = lambda *a: print('mine', a[0])\nraise ValueError",
-    "atexit order": "import atexit\natexit.register(print, 'last')\natexit.register(print, 'first')",
+    "atexit order": "import atexit\nfor word in ('last', 'first'): atexit.register(print, word)",
     "thread at exit": "import threading, time\n"
     "threading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()\nprint('end')",
     "pickle": "import pickle\nclass A: pass\nprint(pickle.loads(pickle.dumps(A())).__class__)",
@@ -49,7 +52,13 @@ def both(folder: Path, arguments: list[str]) -> tuple[subprocess.CompletedProces
     for start in (PYTHON, TORCHDX):
         call = [*start, *arguments]
         run = subprocess.run(
-            call, cwd=folder, capture_output=True, text=True, check=False, input="typed\n", timeout=60
+            call,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            input="typed\n",
+            timeout=60,
         )
         runs.append(run)
     return tuple(runs)
@@ -167,9 +176,13 @@ def test_an_interrupt_from_outside_stops_the_program_and_the_summary_is_printed(
 
 
 def test_a_script_that_never_trains_is_told_in_one_line(tmp_path: Path):
-    (tmp_path / "idle.py").write_text("import torch; print(torch.ones(2).sum()); raise SystemExit(5)")
+    (tmp_path / "idle.py").write_text(
+        "import torch; print(torch.ones(2).sum()); raise SystemExit(5)"
+    )
     call = [sys.executable, "-m", "torchdx", "run", "idle.py"]
-    run = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(
+        call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
     assert run.returncode == 5
     (line,) = run.stderr.strip().splitlines()
     assert "no backward pass and no optimizer step ran" in line
@@ -233,7 +246,9 @@ def test_child_interpreters_are_observed_through_the_environment(tmp_path: Path)
     parent = "import subprocess, sys\nsubprocess.run([sys.executable, 'train.py'], check=True)\n"
     (tmp_path / "parent.py").write_text(parent)
     call = [sys.executable, "-m", "torchdx", "run", "--record", "run.dx", "parent.py"]
-    run = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=90)
+    run = subprocess.run(
+        call, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=90
+    )
     assert run.returncode == 0
     from torchdx.record.reader import read
 

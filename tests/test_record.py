@@ -19,7 +19,11 @@ from torchdx.record.schema import HEADER, MAGIC, SCHEMA
 from torchdx.record.writer import PENDING_ENTRIES, Writer
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -135,7 +139,10 @@ BAD = {
     "empty": (b"", "it is empty"),
     "foreign": (b"%PDF-1.7 and more", "not a torchdx record"),
     "torn in the header": (MAGIC + b"\x01", "torn inside its header"),
-    "newer": (HEADER.pack(MAGIC, SCHEMA + 3), f"it has schema {SCHEMA + 3}, this torchdx reads up to"),
+    "newer": (
+        HEADER.pack(MAGIC, SCHEMA + 3),
+        f"it has schema {SCHEMA + 3}, this torchdx reads up to",
+    ),
 }
 
 
@@ -157,7 +164,9 @@ def test_a_folder_is_not_a_record(tmp_path):
 
 
 def test_unknown_entries_and_kinds_are_left_aside(tmp_path):
-    path = written(tmp_path / "run.dx", [{"e": "of-tomorrow", "x": 1}, {"none": 2}, {"e": "end", "a": 1}])
+    path = written(
+        tmp_path / "run.dx", [{"e": "of-tomorrow", "x": 1}, {"none": 2}, {"e": "end", "a": 1}]
+    )
     assert read(path).end["a"] == 1
 
 

@@ -79,8 +79,10 @@ def watch(
             optimizer that never steps.
         record: file of the record; a new one under `.torchdx/` by default.
         quiet: print no findings while the block runs, and no summary behind it.
+
     Yields:
         The run: `run.findings`, `run.unclear`, `run.record`.
+
     Raises:
         CallError: a run is being watched already in this process, or an argument is of the wrong
             type.

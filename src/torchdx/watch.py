@@ -47,18 +47,17 @@ TOTALS_SHARE = 0.02  # counts are written again when this share of the run has g
 
 Told = Callable[[Finding], None]
 P = ParamSpec("P")
+Method = Callable[Concatenate["Observer", P], None]
 
 
-def _safely(
-    method: Callable[Concatenate["Observer", P], None],
-) -> Callable[Concatenate["Observer", P], None]:
+def _safely(method: Method[P]) -> Method[P]:
     """What a hook calls: nothing while we are at work ourselves, and never an exception."""
 
-    @functools.wraps(method)
-    def guarded(self: "Observer", *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: "Observer", /, *args: P.args, **kwargs: P.kwargs) -> None:
         if self.live and not self.busy:
             self.guard(method, self, *args, **kwargs)
 
+    functools.update_wrapper(guarded, method)
     return guarded
 
 
@@ -87,8 +86,9 @@ class Observer:
         self._sightings = Sightings(recorder, self._loop, self._models, self._looks)
         cuts = Cuts(recorder.frames, self._shielded(self._cut))
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
-        shields = {"safely": self._shielded, "called": self._deep.forward}
-        self._lens = Lens(recorder, self._loop, self._names, **shields)
+        self._lens = Lens(
+            recorder, self._loop, self._names, safely=self._shielded, called=self._deep.forward
+        )
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names, self._loop)
@@ -259,7 +259,9 @@ class Observer:
         self._lens.disarm("phase", "mode")
         if self._judged.due(self.recorder.steps):
             self._judge()
-        elif time.monotonic() - self._totals_at > 2 + TOTALS_SHARE * (self._totals_at - self._began):
+        elif time.monotonic() - self._totals_at > 2 + TOTALS_SHARE * (
+            self._totals_at - self._began
+        ):
             self._totals()
 
     def _met(self, optimizer: Optimizer) -> int:
@@ -425,7 +427,11 @@ class Observer:
             return
         has = sum(p.requires_grad for p in thing.parameters()) if name == "requires_grad" else 0
         total = sum(1 for _ in thing.parameters()) if name == "requires_grad" else 0
-        facts: dict[str, Any] = {"cls": type(thing).__name__, "name": name, "value": str(value)[:60]}
+        facts: dict[str, Any] = {
+            "cls": type(thing).__name__,
+            "name": name,
+            "value": str(value)[:60],
+        }
         if name == "requires_grad":
             facts["model"] = self._names.path(thing)
             facts["params"] = [self._models.label(p) for p in thing.parameters()][:2000]
@@ -478,7 +484,7 @@ class Observer:
         self._reported.add(finding.code)
         line = finding.line
         entry = {"e": "finding", "code": finding.code, "name": finding.name, "text": finding.text}
+        facts = {"severity": finding.severity, "step": self.recorder.steps}
         where = {"file": line.file, "line": line.number} if line else {}
-        entry |= {"severity": finding.severity, "step": self.recorder.steps, **where}
-        self.recorder.emit(entry, now=True)
+        self.recorder.emit({**entry, **facts, **where}, now=True)
         return True

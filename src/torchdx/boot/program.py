@@ -64,7 +64,7 @@ def run(program: Program) -> int:
         exec(code, vars(main))  # noqa: S102  # to run the user's program is what we are for
     except SystemExit as leaving:
         return _status(leaving.code)
-    except BaseException as error:  # noqa: BLE001  # as the interpreter: printed, status 1
+    except BaseException as error:  # as the interpreter: printed, status 1
         show(error)
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -120,7 +120,8 @@ def _find(name: str) -> importlib.machinery.ModuleSpec:
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
     except (ImportError, ValueError) as error:
-        msg = f"Error while finding module specification for {name!r} ({type(error).__name__}: {error})"
+        why = f"{type(error).__name__}: {error}"
+        msg = f"Error while finding module specification for {name!r} ({why})"
         raise CallError(msg) from error
     if spec is None or not hasattr(spec.loader, "get_code"):
         msg = f"No module named {name}"
@@ -175,7 +176,7 @@ def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 def end_by_interrupt() -> NoReturn:
     """End this process as Python does after an uncaught Ctrl-C: in order, then by the signal."""
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter itself
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

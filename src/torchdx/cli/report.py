@@ -23,7 +23,9 @@ FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {".json": _as_json, ".xml"
 
 @click.command("report")
 @click.argument("run", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A .json or .xml (JUnit) file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="A .json or .xml (JUnit) file."
+)
 def command(run: str | None, output: Path | None) -> int:
     """Show what was found in RUN (the last one by default), or write it to a file."""
     path, record, diagnosis = open_run(run)

@@ -21,5 +21,7 @@ def command() -> int:
     out = Console(highlight=False, emoji=False)
     out = out if out.is_terminal else Console(width=_WIDTH, highlight=False, emoji=False)
     out.print(table)
-    click.echo(f"{len(all_rules())} rules; `torchdx explain CODE` prints the page of one.", err=True)
+    click.echo(
+        f"{len(all_rules())} rules; `torchdx explain CODE` prints the page of one.", err=True
+    )
     return 0

@@ -23,7 +23,7 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 def command(
     arguments: tuple[str, ...], *, module: bool, record: Path | None, quiet: bool, no_eager: bool
 ) -> int:
-    """Run a script or module under observation.
+    r"""Run a script or module under observation.
 
     Torchdx's own options stand before PROGRAM; all that follows is the program's. Its output, exit
     status and results are as without torchdx.

@@ -18,10 +18,17 @@ def command() -> int:
     """List the records in .torchdx, the newest last."""
     found = runs()
     if not found:
-        click.echo(f"no records in {Path(FOLDER).resolve()}. Make one: torchdx run SCRIPT.", err=True)
+        click.echo(
+            f"no records in {Path(FOLDER).resolve()}. Make one: torchdx run SCRIPT.", err=True
+        )
         return 0
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name, justify in (("run", "left"), ("began", "left"), ("steps", "right"), ("size", "right")):
+    for name, justify in (
+        ("run", "left"),
+        ("began", "left"),
+        ("steps", "right"),
+        ("size", "right"),
+    ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("found", overflow="fold")
     for path in found:

@@ -1,0 +1,1 @@
+"""Hooks into torch, and what is made of what they tell."""

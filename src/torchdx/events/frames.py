@@ -136,7 +136,8 @@ class Frames:
 
     def of_stack(self, stack: Iterable[str]) -> tuple[int | None, str]:
         """The user's line in a formatted stack (outermost first), and the function of
-        `torch.nn.functional` that ran below it, if any."""
+        `torch.nn.functional` that ran below it, if any.
+        """
         line, via = None, ""
         for match in filter(None, map(_STACK_ENTRY.match, stack)):
             filename = match["file"]

@@ -142,7 +142,11 @@ def _gradients(observer: Observer, patches: Patches) -> None:
     for name in ("clip_grad_norm_", "clip_grad_value_"):
         for owner in (nn.utils, clip_grad):
             patches.replace(owner, name, _wrap(marking("clip")))
-    for name, kind in (("unscale_", "unscale"), ("step", "scaled-step"), ("update", "scale-update")):
+    for name, kind in (
+        ("unscale_", "unscale"),
+        ("step", "scaled-step"),
+        ("update", "scale-update"),
+    ):
         patches.replace(grad_scaler.GradScaler, name, _wrap(marking(kind)))
 
 

@@ -6,7 +6,7 @@ away between the stretches that are of interest.
 
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchdx.events.frames import variables_of
 from torchdx.events.loop import Loop, Pass
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.graph import capture
 from torchdx.graph.names import Names
 
 Safely = Callable[[Callable[..., None]], Callable[..., None]]
@@ -68,6 +69,7 @@ class Lens:
         self._scored: Any = None
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._called_paths: set[str] = set()
+        self._returned: set[str] = set()
         self._collecting = True
 
     def arm(self, reason: str) -> None:
@@ -93,7 +95,8 @@ class Lens:
         if self._collecting:
             self._collecting = False
             called = self._called_paths.union(map(self._names.path, self._called))
-            self._recorder.emit({"e": "called", "modules": sorted(called)})
+            facts = {"modules": sorted(called), "returned": sorted(self._returned)}
+            self._recorder.emit({"e": "called", **facts})
             self.disarm("beginning")
 
     def mode_set(self, *, training: bool) -> None:
@@ -193,6 +196,9 @@ class Lens:
 
     def _after(self, output: Any) -> None:
         self._depth = max(0, self._depth - 1)
+        if self._depth == 0 and self._collecting:
+            made_by = {p for tensor in tensors_in(output) for p in capture.leaves(tensor)}
+            self._returned.update(filter(None, map(self._names.of, made_by)))
         if self._depth == 0 and self._pass is not None:
             current, self._pass = self._pass, None
             if current.backwards == 0 and (current.batch is not None or current.loader == 0):
@@ -282,6 +288,15 @@ def _know_again(current: Pass, args: Any) -> None:
         current.inputs = number
     else:
         current.repeated = current.inputs == number
+
+
+def tensors_in(value: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+    """The tensors of a model's output: itself, or those in tuples and mappings."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from tensors_in(item, depth - 1)
 
 
 def first_tensor(value: Any) -> torch.Tensor | None:

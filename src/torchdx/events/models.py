@@ -1,6 +1,5 @@
 """Writes down the models of the program: what they hold, and what they only seem to hold."""
 
-import inspect
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from torchdx.events.frames import variables_of
 from torchdx.events.numbers import Numbers
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.names import Names
@@ -147,13 +147,8 @@ class Models:
 
 def _variables(frames: list[FrameType]) -> list[nn.Module]:
     """The modules among the variables of running functions."""
-    found: list[nn.Module] = []
-    for frame in frames:
-        local = frame.f_locals
-        found += [value for value in list(local.values()) if isinstance(value, nn.Module)]
-        if type(local) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            local.clear()  # before Python 3.13 a copy that would keep the values alive
-    return found
+    values = (value for frame in frames for value in variables_of(frame).values())
+    return [value for value in values if isinstance(value, nn.Module)]
 
 
 def _shape(parameter: Any) -> list[int]:

@@ -1,0 +1,1 @@
+"""Loss graphs: from torch's nodes to plain data."""

@@ -59,6 +59,11 @@ def walk(root: Any) -> Walk:
     return Walk(list(index), hash(tuple(shape)) & 0x7FFFFFFFFFFFFFFF, leaves)
 
 
+def leaves(tensor: torch.Tensor) -> list[Any]:
+    """The leaf tensors that a tensor was made of; none when it has no history."""
+    return [] if tensor.grad_fn is None else walk(tensor.grad_fn).leaves
+
+
 def read_nodes(
     nodes: list[Any], frames: Frames, label: Callable[[Any], str]
 ) -> tuple[list[Emitted], str]:

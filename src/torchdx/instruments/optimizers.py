@@ -134,7 +134,7 @@ def _same(reference: "weakref.ref[Any] | None", parameter: Any) -> bool:
 
 def _plain(values: Any) -> dict[str, Any]:
     """Settings as JSON can hold them."""
-    plain = {}
+    plain: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, bool | int | float | str) or value is None:
             plain[key] = value

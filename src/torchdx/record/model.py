@@ -83,7 +83,7 @@ class Look:
     """One optimizer step measured closely.
 
     step         of this optimizer, from 1
-    parameters   how many it holds; of these `none` had no gradient when it stepped, `zero` only zeros
+    parameters   how many it holds; of these `none` had no gradient when it stepped, `zero` zeros
     changed      how many parameters it changed
     stale        how many still held the gradient of the step before (nothing cleared it)
     grad_norm, weight_norm, update_norm   Euclidean, over all its parameters; None when not measured
@@ -130,7 +130,7 @@ class Phase:
     accuracy, loss   what the model predicted against the labels of the batches, where both were
                 seen (loss: mean cross-entropy, or mean squared error)
     model       path of the model that was called
-    at          backward passes done when it began; `during` of them between its first batch and last
+    at          backward passes done when it began; `during`: between its first batch and last
     chosen      whether the program had set training mode since the last backward pass
     inputs      a number for the first rows that the model was given, 0 when not taken; `repeated`
                 whether it was given the same twice running
@@ -215,6 +215,7 @@ class Record:
     graphs: dict[int, LossGraph] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
     looks: list[Look] = field(default_factory=list)
     shapes: dict[int, StepShape] = field(default_factory=dict)
     shape_counts: dict[int, int] = field(default_factory=dict)
@@ -305,7 +306,9 @@ class Record:
         trainable = frozenset(name for name, _, grad in entry["params"] if grad)
         line = self._line(entry.get("line"))
         known = next((m for m in self.models if m.id == entry["id"]), None)
-        late = frozenset() if known is None else known.late | (set(parameters) - set(known.parameters))
+        late = (
+            frozenset() if known is None else known.late | (set(parameters) - set(known.parameters))
+        )
         model = Model(
             id=entry["id"],
             cls=entry["cls"],
@@ -369,6 +372,7 @@ class Record:
 
     def _on_called(self, entry: Json) -> None:
         self.called.update(entry["modules"])
+        self.returned.update(entry.get("returned", ()))
 
     def _on_look(self, entry: Json) -> None:
         facts = {key: value for key, value in entry.items() if key not in {"e", "line"}}

@@ -1,8 +1,8 @@
-"""What a record is on disk.
+r"""What a record is on disk.
 
 A record is one file a rank: a header of 16 bytes and then frames, appended and never changed.
 
-header  `torchdx\\0` (8 bytes), schema number (uint16), zeros (6 bytes); little-endian
+header  `torchdx\0` (8 bytes), schema number (uint16), zeros (6 bytes); little-endian
 frame   `dx` (2 bytes), kind (uint8), zero (uint8), sequence number (uint32), payload length
         (uint32), crc-32 of all before it in the frame header and of the payload (uint32), payload
 

@@ -56,10 +56,7 @@ class Writer:
         """Flush when what waits is old or large enough. Cheap: call it from every hook."""
         if not self._pending:
             return
-        if (
-            len(self._pending) >= PENDING_ENTRIES
-            or time.monotonic() - self._flushed_at > PENDING_S
-        ):
+        if len(self._pending) >= PENDING_ENTRIES or time.monotonic() - self._flushed_at > PENDING_S:
             self.flush()
 
     def flush(self) -> None:
@@ -100,10 +97,9 @@ class Writer:
         self._sequence += 1
 
     def _all(self, data: bytes) -> None:
-        assert self._fd is not None
         view = memoryview(data)
         while view:
-            view = view[os.write(self._fd, view) :]
+            view = view[os.write(self._fd or -1, view) :]
 
     def _give_up(self, error: OSError) -> None:
         self.failure = f"cannot write the record {self.path}: {error.strerror or error}"

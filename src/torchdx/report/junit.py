@@ -27,7 +27,9 @@ def as_junit(report: dict[str, Any]) -> str:
         elif rule["code"] in unclear:
             ET.SubElement(case, "skipped", message=_printable(unclear[rule["code"]]))
     ET.indent(suite)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
+    )
 
 
 def _title(rule: dict[str, Any]) -> str:

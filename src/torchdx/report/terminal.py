@@ -109,7 +109,9 @@ def _summary(
     record: Record, diagnosis: Diagnosis, path: Path, failure: str | None
 ) -> Iterator[RenderableType]:
     yield ""
-    yield Bar(Text.assemble(("torchdx ", "bold magenta"), _title(record)), style="magenta", align="left")
+    yield Bar(
+        Text.assemble(("torchdx ", "bold magenta"), _title(record)), style="magenta", align="left"
+    )
     if diagnosis.findings:
         for rank, finding in enumerate(diagnosis.findings, 1):
             yield Text.assemble((f" {rank:>2}  ", "bold"), *_headline(finding))
@@ -158,8 +160,8 @@ def _body(finding: Finding, *, brief: bool = False) -> RenderableType:
     if finding.confirm and not brief:
         parts.append(Text.assemble(("to confirm: ", "dim"), finding.confirm))
     if not brief:
-        for prescription in finding.prescriptions[:2]:
-            parts.append(Text.assemble(("to try: ", "green"), prescription.text))
+        texts = [prescription.text for prescription in finding.prescriptions[:2]]
+        parts += [Text.assemble(("to try: ", "green"), text) for text in texts]
     parts.append(Text.assemble(("next: ", "dim"), (f"torchdx explain {finding.code}", "cyan")))
     return Group(*parts)
 
@@ -169,7 +171,9 @@ def _evidence(evidence: tuple[Evidence, ...]) -> Table:
     for item in evidence:
         against = "" if item.against is None else f"against {_number(item.against)}"
         table.add_row(
-            Text(f"  {item.what}", style="dim"), Text(_number(item.value)), Text(against, style="dim")
+            Text(f"  {item.what}", style="dim"),
+            Text(_number(item.value)),
+            Text(against, style="dim"),
         )
     return table
 

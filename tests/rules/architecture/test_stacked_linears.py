@@ -85,7 +85,7 @@ def test_a_middle_narrower_than_both_sides_is_a_bottleneck_and_silent(tmp_path):
 class Shared(Chain):
     def forward(self, x):
         code = self.second(torch.relu(self.first(x)))
-        return self.third(code) + code.pow(2).mean()
+        return self.third(code) * code.pow(2).mean()
 
 
 def test_a_code_that_something_else_uses_too_is_silent(tmp_path):
@@ -105,7 +105,7 @@ class Adapter(nn.Module):
 @pytest.mark.parametrize(
     "layers",
     [
-        lambda: [nn.Conv2d(2, 8, 3, groups=2), nn.Conv2d(8, 8, 1)],
+        lambda: [nn.Conv2d(2, 8, 3, groups=2), nn.Conv2d(8, 8, 3)],
         lambda: [nn.Conv2d(2, 8, 3), nn.Conv2d(8, 8, 1)],
         lambda: [nn.Conv2d(2, 8, (1, 3)), nn.Conv2d(8, 8, (3, 1))],
         lambda: [nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3)],

@@ -90,5 +90,22 @@ def test_a_head_whose_turn_comes_at_the_fourth_step_is_silent(tmp_path):
     assert not answers("A09", observed(program, tmp_path / "run.dx"))
 
 
+def test_a_second_output_that_the_loss_does_not_use_is_only_suspected(tmp_path):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.main, self.aside = nn.Linear(FEATURES, CLASSES), nn.Linear(FEATURES, 3)
+
+        def forward(self, x):
+            return {"main": self.main(x), "aside": self.aside(x)}
+
+    def program():
+        train(Two(), lambda m: F.cross_entropy(m(inputs())["main"], labels()), steps=6)
+
+    (finding,) = findings("A09", observed(program, tmp_path / "run.dx"))
+    assert finding.severity == "suspicion"
+    assert finding.place == "aside"
+
+
 def test_two_steps_are_too_few_to_say_anything(tmp_path):
     assert not answers("A09", observed(lambda: fit(Block(), 2), tmp_path / "run.dx"))

@@ -84,6 +84,17 @@ def test_values_read_for_printing_and_clipping_are_silent(tmp_path):
     assert answers("T03", observed(program, tmp_path / "run.dx")) == []
 
 
+def test_a_score_that_is_only_printed_is_silent(tmp_path):
+    def program():
+        model, probe = Clipped("tensor"), nn.Linear(6, 1)
+        optimizer = torch.optim.SGD([*model.parameters(), *probe.parameters()], lr=0.1)
+        for _ in range(12):
+            step(model, optimizer)
+            probe(ROWS).square().mean().item()
+
+    assert answers("T03", observed(program, tmp_path / "run.dx")) == []
+
+
 def test_a_part_that_no_optimizer_holds_is_silent(tmp_path):
     def program():
         model = Clipped("data")

@@ -93,6 +93,27 @@ def test_values_detached_to_be_looked_at_are_silent(tmp_path):
     assert answers("T02", observed(program, tmp_path / "run.dx")) == []
 
 
+def test_an_array_made_of_the_detached_values_is_told_by_the_rule_for_arrays(tmp_path):
+    class Round(Coded):
+        def forward(self, x):
+            z = torch.from_numpy(torch.tanh(self.encoder(x)).detach().numpy())
+            return self.head(z)
+
+    assert answers("T02", run(Round, tmp_path)) == []
+
+
+def test_a_loss_that_reaches_nothing_has_left_the_graph_itself(tmp_path):
+    def program():
+        model = Coded(cut=False)
+        optimizer = sgd(model)
+        for _ in range(12):
+            scores = model(ROWS).detach().requires_grad_()
+            functional.cross_entropy(scores, LABELS).backward()
+            optimizer.step()
+
+    assert answers("T02", observed(program, tmp_path / "run.dx")) == []
+
+
 def test_a_few_steps_are_too_few_to_tell(tmp_path):
     record = run(Coded, tmp_path, steps=9)
     assert findings("T02", record) == []

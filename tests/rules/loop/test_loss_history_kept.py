@@ -52,7 +52,7 @@ def test_numbers_and_detached_losses_are_silent(tmp_path):
 
 def test_a_loss_of_many_terms_in_each_step_is_silent_whatever_their_number(tmp_path):
     def program():
-        model, draw = net(), random.Random(3)  # noqa: S311  # not for secrets
+        model, draw = net(), random.Random(3)  # not for secrets
         optimizer = sgd(model)
         for _ in range(80):
             total, terms = 0.0, []

@@ -84,7 +84,7 @@ def test_a_cost_on_balanced_classes_is_silent(tmp_path):
 def test_sorted_labels_whose_first_batches_mislead_are_silent(tmp_path):
     # 25 batches of class 0, then some of class 1, of which there are far more than were counted
     y = torch.repeat_interleave(torch.arange(2), torch.tensor([1320, 880]))
-    assert not answers("L16", weighted(torch.tensor([4.0, 1.0]), tmp_path, y, mix=False))
+    assert not answers("L16", weighted(torch.tensor([4.0, 1.0, 1.0]), tmp_path, y, mix=False))
 
 
 def test_a_loss_without_weights_is_no_question(tmp_path):
@@ -103,8 +103,8 @@ def test_other_weights_of_positive_rows_are_silent(weight, tmp_path):
     assert not answers("L16", positives(weight, tmp_path))
 
 
-def test_a_weight_that_could_be_the_odds_by_chance_is_silent_where_both_sides_are_equal(tmp_path):
-    assert not answers("L16", positives(0.97, tmp_path, share=0.5))
+def test_a_weight_near_the_odds_is_silent_where_both_sides_are_equal_but_for_chance(tmp_path):
+    assert not answers("L16", positives(1.04, tmp_path, share=0.51))
 
 
 @pytest.mark.parametrize(("weights", "found"), [(1 / COUNTS, True), (torch.ones(3), False)])

@@ -98,15 +98,28 @@ def test_rows_that_are_pseudo_labelled_in_step_with_the_training_are_silent(tmp_
         model, train, others = net(dropout=0.3, norm=True), loader(), loader(24)
         optimizer = sgd(model)
         for _ in range(2):
-            for (x, y), (more, _) in zip(train, others, strict=True):
+            for (more, _), (x, y) in zip(others, train, strict=True):
                 with torch.no_grad():
                     model(more).argmax(1)
                 step(model, optimizer, x, y)
-            for x, y in train:
+            batches = iter(train)
+            for _ in range(len(train)):
                 more, _ = next(iter(others))
                 with torch.no_grad():
                     model(more).argmax(1)
-                step(model, optimizer, x, y)
+                step(model, optimizer, *next(batches))
+
+    assert answers("N04", observed(program, tmp_path / "run.dx")) == []
+
+
+def test_fixed_rows_that_take_part_in_every_step_are_silent(tmp_path):
+    def program():
+        model = net(dropout=0.3)
+        optimizer = sgd(model)
+        for _ in range(6):
+            with torch.no_grad():
+                model(ROWS[:4]).mean(0)
+            step(model, optimizer)
 
     assert answers("N04", observed(program, tmp_path / "run.dx")) == []
 

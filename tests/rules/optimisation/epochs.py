@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from tests.rules.loss.training import inputs, labels, net
 
 
-def epochs(make, *, count=5, batches=12, per_batch=False, per_epoch=False, rebuilt=False):
-    """`count` epochs over a loader; `make(optimizer)` makes the scheduler that steps as told."""
+def epochs(make, step="never", *, count=5, batches=12, rebuilt=False):
+    """`count` epochs over a loader; the scheduler of `make(optimizer)` steps per batch or epoch."""
     data = TensorDataset(inputs(2 * batches), labels(2 * batches))
     loader = DataLoader(data, batch_size=2, shuffle=True)
     model = net()
@@ -20,7 +20,7 @@ def epochs(make, *, count=5, batches=12, per_batch=False, per_epoch=False, rebui
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-            if per_batch:
+            if step == "batch":
                 scheduler.step()
-        if per_epoch:
+        if step == "epoch":
             scheduler.step()

@@ -24,12 +24,12 @@ def attribute_on_all(model):
 
 
 def method(model):
-    model[0].requires_grad_(False)
+    model[0].requires_grad_(requires_grad=False)
 
 
 def attribute_and_method(model):
     model[0].requires_grad = False
-    model[0].requires_grad_(False)
+    model[0].requires_grad_(requires_grad=False)
 
 
 def on_parameters(model):
@@ -42,8 +42,8 @@ def attribute_on_activation(model):
 
 
 def thawed_by_attribute(model):
-    model.requires_grad_(False)
-    model[2].requires_grad_(True)
+    model.requires_grad_(requires_grad=False)
+    model[2].requires_grad_(requires_grad=True)
     model[0].requires_grad = True
 
 

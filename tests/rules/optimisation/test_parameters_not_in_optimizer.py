@@ -69,7 +69,7 @@ def test_a_head_tuned_on_a_backbone_that_is_not_frozen_is_only_a_note(tmp_path):
 def test_a_frozen_backbone_is_silent(tmp_path):
     def program():
         model = net()
-        model[0].requires_grad_(False)
+        model[0].requires_grad_(requires_grad=False)
         fit(model, sgd(model[2]))
 
     assert not answers("O06", observed(program, tmp_path / "run.dx"))

@@ -18,14 +18,14 @@ def test_a_scheduler_that_never_steps_is_found_where_it_was_made(tmp_path):
 
 
 def test_a_scheduler_made_anew_each_epoch_is_found(tmp_path):
-    program = lambda: epochs(milestones, rebuilt=True, per_epoch=True)  # noqa: E731
+    program = lambda: epochs(milestones, "epoch", rebuilt=True)  # noqa: E731
     (finding,) = findings("O12", observed(program, tmp_path / "run.dx"))
     assert finding.severity == "fault"
     assert "was made anew 5 times for one optimizer" in finding.text
 
 
 def test_a_scheduler_that_steps_is_silent(tmp_path):
-    program = lambda: epochs(milestones, per_epoch=True)  # noqa: E731
+    program = lambda: epochs(milestones, "epoch")  # noqa: E731
     assert not answers("O12", observed(program, tmp_path / "run.dx"))
 
 
@@ -34,7 +34,7 @@ def test_a_scheduler_in_a_chain_of_others_is_silent(tmp_path):
         parts = [lrs.ConstantLR(optimizer, 1.0), lrs.ConstantLR(optimizer, 1.0)]
         return lrs.SequentialLR(optimizer, parts, milestones=[2])
 
-    program = lambda: epochs(chain, per_epoch=True)  # noqa: E731
+    program = lambda: epochs(chain, "epoch")  # noqa: E731
     assert not answers("O12", observed(program, tmp_path / "run.dx"))
 
 
@@ -44,7 +44,7 @@ def test_a_scheduler_of_one_s_own_that_changes_the_rate_is_silent(tmp_path):
             for group in self.optimizer.param_groups:
                 group["lr"] /= 2
 
-    program = lambda: epochs(Halving, per_epoch=True)  # noqa: E731
+    program = lambda: epochs(Halving, "epoch")  # noqa: E731
     assert not answers("O12", observed(program, tmp_path / "run.dx"))
 
 
@@ -54,13 +54,15 @@ def test_averaging_that_would_begin_later_is_silent(tmp_path):
 
 
 def test_a_decay_that_is_made_anew_but_goes_on_is_silent(tmp_path):
-    program = lambda: epochs(lambda o: lrs.ExponentialLR(o, 0.5), rebuilt=True, per_epoch=True)  # noqa: E731
+    program = lambda: epochs(lambda o: lrs.ExponentialLR(o, 0.5), "epoch", rebuilt=True)  # noqa: E731
     assert not answers("O12", observed(program, tmp_path / "run.dx"))
 
 
 def test_three_epochs_without_a_step_are_suspected_and_one_says_nothing(tmp_path):
     three = lambda: epochs(milestones, count=3)  # noqa: E731
-    assert [f.severity for f in findings("O12", observed(three, tmp_path / "3.dx"))] == ["suspicion"]
+    assert [f.severity for f in findings("O12", observed(three, tmp_path / "3.dx"))] == [
+        "suspicion"
+    ]
     one = lambda: epochs(milestones, count=1, batches=30)  # noqa: E731
     assert not answers("O12", observed(one, tmp_path / "1.dx"))
 

@@ -58,7 +58,9 @@ def test_weights_that_the_program_changes_itself_through_data_are_silent(tmp_pat
 def test_updates_that_only_rebind_a_name_are_suspected_from_ten_passes_on(tmp_path):
     few = observed(lambda: loop(9, to_names_only, none), tmp_path / "few.dx")
     assert not answers("O03", few)
-    (finding,) = findings("O03", observed(lambda: loop(10, to_names_only, none), tmp_path / "ten.dx"))
+    (finding,) = findings(
+        "O03", observed(lambda: loop(10, to_names_only, none), tmp_path / "ten.dx")
+    )
     assert finding.severity == "suspicion"
     assert "no optimizer was made" in finding.text
 

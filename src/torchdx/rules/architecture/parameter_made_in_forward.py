@@ -7,8 +7,8 @@ model; layers with parameters are made while a module's forward runs.
 What one step would teach such a layer is thrown away with it: the next forward draws new random
 weights, and no optimizer knows them. The rest of the net cannot adapt to a layer that changes.
 ## When this is wrong
-Never for layers made inside forward after training has begun. Parameters made elsewhere at each
-step (a perturbation to be optimised) are told only when no optimizer takes them, as a suspicion.
+Never for layers made inside forward after training has begun. Parameters that are new at each step
+but made elsewhere (a perturbation to be optimised, a copy of the model) are passed over.
 ## What to try
 Make the layer in `__init__` and use it in `forward`; `nn.LazyLinear` where its size is not known.
 ## Sources
@@ -26,16 +26,13 @@ IN_A_ROW = 3  # steps: a model may grow now and then
 @rule("A11", "parameter-made-in-forward", silences="O06")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the run."""
-    late = [e for e in record.of("late-parameters") if 0 < e.facts["count"] < e.facts["of"]]
-    if not _in_a_row([event.step for event in late]):
-        return
-    made = record.of("made-in-forward")
-    if _in_a_row([event.step for event in made]):
+    late, made = record.of("late-parameters"), record.of("made-in-forward")
+    if _in_a_row(late) and _in_a_row(made):
         yield _finding(made[0], late[-1], made[0].facts["cls"])
 
 
-def _in_a_row(steps: list[int]) -> bool:
-    seen = sorted(set(steps))
+def _in_a_row(events: list[Event]) -> bool:
+    seen = sorted({event.step for event in events})
     return any(
         seen[i + IN_A_ROW - 1] - seen[i] == IN_A_ROW - 1 for i in range(len(seen) - IN_A_ROW + 1)
     )

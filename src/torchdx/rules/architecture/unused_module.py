@@ -6,7 +6,8 @@ them, and the module was called with gradients on. Its output is dropped or over
 ## Why the net does not learn
 The part keeps its first random weights; the net is smaller than it is written.
 ## When this is wrong
-Parts that are trained only later, or whose output only validation reads. A part that is never
+Parts that are trained only later, or whose output only validation reads: where the model returns
+what the part makes, it is a suspicion only. A part that is never
 called (an expert that no row chose, a layer left over) is told as a note, after many passes; so is
 one inside a model of a library (a pooler that the task does not need).
 ## What to try
@@ -18,18 +19,15 @@ PyTorch forum 69090; `torch.nn.parallel.DistributedDataParallel`, `find_unused_p
 from collections.abc import Iterator
 
 from torchdx.record.model import Model, Record
-from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear, rule
+from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Severity, Unclear, rule
 
-STEPS = 3  # or BACKWARDS passes: a head whose turn comes later, a layer dropped by chance
-BACKWARDS = 5
+STEPS = 3  # of its optimizer: a head whose turn comes later, a layer dropped by chance
 RARELY = 100  # passes before a module that is never called is worth a note (own choice)
 
 
 @rule("A09", "unused-module")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for each topmost module that no loss uses."""
-    if not record.reached or (record.steps < STEPS and record.backwards < BACKWARDS):
-        return
     unused = [(m, path, names) for m in record.models for path, names in _unused(record, m)]
     if unused and record.opaque:
         yield Unclear(because=record.opaque)
@@ -64,13 +62,16 @@ def _finding(record: Record, model: Model, path: str, names: set[str]) -> Findin
     if not called and record.backwards < RARELY:
         return None
     cls, count = model.modules[path], len(names)
+    returned = bool(names & record.returned)
+    severity: Severity = "suspicion" if returned else "fault"
     did = "ran, but no loss depends on its output" if called else "was never called"
     return Finding(
         text=f"{path} ({cls}, {count} parameters) {did}: none of {record.backwards} backward "
         "passes reached it",
         line=model.lines.get(path),
         place=path,
-        severity="fault" if called and wired_by_user else "note",
+        severity=severity if called and wired_by_user else "note",
+        confirm="whether its output is to be trained later" if returned else "",
         evidence=(Evidence("parameters of it that a backward reached", 0, count),),
         prescriptions=(
             Prescription("wiring", f"use the output of {path}, or take it out", where=path),

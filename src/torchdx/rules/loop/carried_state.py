@@ -51,8 +51,7 @@ def check(record: Record) -> Iterator[Answer]:
 
 def _carries_more(event: Event) -> bool:
     """Whether each backward pass of a window held more of earlier steps than the one before."""
-    later = event.facts["carried"][1:]
-    return later[0] > 0 and all(a < b for a, b in pairwise(later))
+    return all(a < b for a, b in pairwise(event.facts["carried"][1:]))
 
 
 def _of_growth(grown: list[Event]) -> Finding:
