@@ -4,9 +4,9 @@
 
 Two processes train the same model, one plain and one watched. They are told in turn to run some
 steps (A B B A ...), so that a machine that slows down slows both. Printed per model: the plain
-step, *idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the block
-ratios, measured steps included), plain against itself (the noise), and what the first 20 steps
-cost more, once.
+step, *idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the
+block ratios, measured steps included), plain against itself (the noise), and what the first 20
+steps cost more, once.
 """
 
 import json

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.utils.data import RandomSampler, WeightedRandomSampler
 
 from torchdx.events import hooks
-from torchdx.events.cuts import Cuts
+from torchdx.events.cuts import BY_HAND_AFTER, ByHand, Cuts
 from torchdx.events.deep import Deep
 from torchdx.events.lens import Lens
 from torchdx.events.loop import Loop
@@ -85,6 +85,7 @@ class Observer:
         self._looks = Looks(recorder, self._models.label)
         self._sightings = Sightings(recorder, self._loop, self._models, self._looks)
         cuts = Cuts(recorder.frames, self._shielded(self._cut))
+        self._by_hand = ByHand(recorder, self._names)
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
         self._lens = Lens(
             recorder, self._loop, self._names, safely=self._shielded, called=self._deep.forward
@@ -253,6 +254,8 @@ class Observer:
         if self._looks.after_step(number, step, line) and step >= HELD_FROM:
             held.look(self.recorder)
         self._deep.maybe_end()
+        if self.recorder.steps == BY_HAND_AFTER:
+            self._by_hand.look()
         if self.recorder.steps >= LENS_STEPS:
             self._lens.collected()
         self._lens.stepped(number, lambda: self._optimizers.ids_of(optimizer))
@@ -369,6 +372,7 @@ class Observer:
         upstream = [name for name in map(self._names.of, leaves) if name]
         if upstream:
             self._cuts_seen.add((operation, line))
+            self._by_hand.behind(leaves)
             facts = {"op": operation, "line": line, "scalar": tensor.numel() == 1}
             self.recorder.emit({"e": "cut", **facts, "upstream": upstream[:2000]})
 

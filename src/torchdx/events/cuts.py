@@ -7,13 +7,16 @@ eagerly.
 
 import functools
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 
 from torchdx.events.frames import Frames
 from torchdx.events.patches import Patches
+from torchdx.events.recorder import Recorder
+from torchdx.graph.names import Names
 
 # method -> what the record calls it
 METHODS = {
@@ -86,3 +89,44 @@ class Cuts:
         line = self._frames.here()
         self._last = (line, tensor)
         self._seen(tensor, operation, line)
+
+
+BY_HAND_AFTER = 8  # optimizer steps before it is asked what has changed without them
+_FEW = 64  # elements of a parameter that are compared
+
+
+class ByHand:
+    """Parameters behind a cut that change though no gradient comes to them.
+
+    Codebooks and averages are cut off on purpose: the program itself moves them.
+    """
+
+    def __init__(self, recorder: Recorder, names: Names) -> None:
+        self._recorder, self._names = recorder, names
+        self._kept: dict[int, tuple[weakref.ref[Any], torch.Tensor]] = {}
+        self._looked = False
+
+    def behind(self, leaves: Iterable[torch.Tensor]) -> None:
+        """These stand behind a cut."""
+        for leaf in leaves if not self._looked else ():
+            if id(leaf) not in self._kept:
+                self._kept[id(leaf)] = weakref.ref(leaf), _few(leaf).clone()
+
+    def look(self) -> None:
+        """Write down which have moved by now; once."""
+        kept, self._kept, self._looked = self._kept.values(), {}, True
+        alive = [(reference(), before) for reference, before in kept]
+        still = [(p, before) for p, before in alive if p is not None and p.grad is None]
+        moved = [p for p, before in still if self._replaced(p) or not torch.equal(_few(p), before)]
+        names = sorted(filter(None, map(self._names.of, moved)))
+        if names:
+            self._recorder.event("moved-by-hand", params=names)
+
+    def _replaced(self, parameter: torch.Tensor) -> bool:
+        """Whether its module has put another in its place."""
+        owner = self._names.owner(parameter)
+        return owner is not None and all(p is not parameter for p in owner._parameters.values())
+
+
+def _few(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter.detach().reshape(-1)[:_FEW]

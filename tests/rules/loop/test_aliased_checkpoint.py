@@ -113,6 +113,20 @@ def test_averages_that_are_edited_in_place_are_silent(tmp_path):
     assert answers("T08", run(program, tmp_path)) == []
 
 
+def test_live_weights_that_are_edited_in_place_and_loaded_at_once_are_silent(tmp_path):
+    def program():
+        model = net()
+        optimizer = sgd(model)
+        for _ in range(4):
+            step(model, optimizer)
+            state = model.state_dict()
+            for value in state.values():
+                value.mul_(0.99)
+            model.load_state_dict(state)
+
+    assert answers("T08", run(program, tmp_path)) == []
+
+
 def test_nothing_loaded_and_nothing_saved_is_too_little(tmp_path):
     def program():
         model = net()

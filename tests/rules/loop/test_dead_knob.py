@@ -92,6 +92,9 @@ def test_a_subset_of_ones_own_and_a_transform_that_is_read_are_silent(tmp_path):
             x, y = super().__getitem__(index)
             return self.transform(x), y
 
+        def __getitems__(self, indices):
+            return [self[index] for index in indices]
+
     class Reading:
         def __init__(self, part):
             self.part = part

@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -91,6 +92,29 @@ def test_values_detached_to_be_looked_at_are_silent(tmp_path):
             step(model, optimizer)
 
     assert answers("T02", observed(program, tmp_path / "run.dx")) == []
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_a_codebook_that_follows_an_average_is_silent(renewed, tmp_path):
+    class Quantised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(6, 4), nn.Linear(4, 2)
+            self.codes = nn.Embedding(5, 4)
+
+        def forward(self, x):
+            z = self.encoder(x)
+            nearest = torch.cdist(z, self.codes.weight).argmin(1)
+            quantised = self.codes(nearest).detach()
+            moved = torch.stack([z[nearest == k].mean(0) for k in range(5)]).nan_to_num()
+            with torch.no_grad():
+                if renewed:
+                    self.codes.weight = nn.Parameter(0.9 * self.codes.weight + 0.1 * moved)
+                else:
+                    self.codes.weight.data.lerp_(moved, 0.1)
+            return self.decoder(z + (quantised - z).detach())
+
+    assert answers("T02", run(Quantised, tmp_path)) == []
 
 
 def test_an_array_made_of_the_detached_values_is_told_by_the_rule_for_arrays(tmp_path):

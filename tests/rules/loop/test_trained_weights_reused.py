@@ -53,6 +53,19 @@ def test_a_fresh_model_for_each_setting_is_silent(tmp_path):
     assert answers("T10", run(program, tmp_path)) == []
 
 
+def test_fresh_parameters_without_a_model_are_silent(tmp_path):
+    def program():
+        for lr, start in ((0.1, 9.0), (0.3, 1.0)):
+            weight = torch.nn.Parameter(torch.full((3,), start))
+            optimizer = torch.optim.SGD([weight], lr=lr)
+            for _ in range(4):
+                optimizer.zero_grad()
+                weight.square().mean().backward()
+                optimizer.step()
+
+    assert answers("T10", run(program, tmp_path)) == []
+
+
 def test_stages_with_falling_rates_are_silent(tmp_path):
     def program():
         torch.manual_seed(0)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional as fn
@@ -6,6 +8,7 @@ from tests.rules.loss.training import net, train
 from tests.support import answers, findings, observed
 
 X = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+HEAVY = partial(torch.optim.SGD, momentum=0.9)
 Y = X[:, :1] - 2 * X[:, 1:2]
 
 
@@ -49,7 +52,12 @@ def test_a_sum_written_by_hand_is_found(tmp_path):
         ),
         pytest.param({"lr": 0.05 / 64}, id="rate tuned to the sum"),
         pytest.param({"lr": 0.01, "kind": torch.optim.Adam}, id="Adam"),
-        pytest.param({"lr": 10.0, "kind": torch.optim.Adam}, id="Adam that diverges by itself"),
+        pytest.param({"lr": 2.0, "kind": torch.optim.Adam}, id="Adam that diverges by itself"),
+        pytest.param({"lr": 1e-7}, id="rate too low for the loss to fall"),
+        pytest.param(
+            {"lr": 0.3, "kind": HEAVY, "loss": lambda z: fn.mse_loss(z, Y, reduction="sum") / 64},
+            id="divided, and diverging by its momentum",
+        ),
         pytest.param(
             {"lr": 100.0, "loss": lambda z: fn.mse_loss(z, Y)}, id="a mean that diverges too"
         ),

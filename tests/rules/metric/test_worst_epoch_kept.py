@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import torch
 from torch.nn import functional
@@ -85,8 +86,21 @@ def test_the_right_sign_is_silent(tmp_path):
     assert answers("M04", run(higher, tmp_path)) == []
 
 
-def test_every_epoch_kept_is_silent(tmp_path):
-    assert answers("M04", run(always, tmp_path)) == []
+def test_every_epoch_kept_is_silent_even_if_the_last_is_the_worst(tmp_path):
+    record = run(always, tmp_path)
+    record.phases.reverse()
+    for at, (phase, other) in enumerate(zip(record.phases, record.phases[::-1], strict=True)):
+        record.phases[at] = dataclasses.replace(phase, at=other.at)
+    assert record.phases[-1].accuracy < record.phases[0].accuracy
+    assert answers("M04", record) == []
+
+
+def test_an_epoch_that_is_the_worst_by_one_measure_only_is_silent(tmp_path):
+    record = run(lower, tmp_path)
+    assert findings("M04", record)
+    first, *others = record.phases
+    record.phases = [dataclasses.replace(first, loss=0.01), *others]
+    assert answers("M04", record) == []
 
 
 def test_rewinding_to_early_weights_to_train_on_is_silent(tmp_path):

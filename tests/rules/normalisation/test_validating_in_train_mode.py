@@ -102,12 +102,15 @@ def test_rows_that_are_pseudo_labelled_in_step_with_the_training_are_silent(tmp_
                 with torch.no_grad():
                     model(more).argmax(1)
                 step(model, optimizer, x, y)
-            batches = iter(train)
-            for _ in range(len(train)):
-                more, _ = next(iter(others))
-                with torch.no_grad():
-                    model(more).argmax(1)
-                step(model, optimizer, *next(batches))
+            for renewed in (False, True):
+                batches, stream = iter(train), iter(others)
+                for _ in range(len(train)):
+                    more, _ = next(iter(others) if renewed else stream)
+                    with torch.no_grad():
+                        model(more).argmax(1)
+                    step(model, optimizer, *next(batches))
+                assert next(batches, None) is None
+                assert renewed or next(stream, None) is None
 
     assert answers("N04", observed(program, tmp_path / "run.dx")) == []
 

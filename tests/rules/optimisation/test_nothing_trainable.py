@@ -74,8 +74,9 @@ def test_an_optimizer_of_layers_to_be_unfrozen_later_is_silent_while_another_tra
 
 def test_a_loss_that_fails_for_another_reason_is_not_this(tmp_path):
     def program():
+        model = net()
         with torch.no_grad():
-            value = loss(net())
+            value = loss(model)
         value.backward()
 
     assert not answers("O09", observed(program, tmp_path / "run.dx"))

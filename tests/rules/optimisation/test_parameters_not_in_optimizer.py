@@ -47,6 +47,17 @@ def test_a_layer_put_in_after_the_optimizer_was_made_is_a_fault(tmp_path):
     assert "2.weight#2" in finding.text
 
 
+def test_a_first_layer_put_in_after_the_optimizer_was_made_is_a_fault_too(tmp_path):
+    def program():
+        model = net()
+        optimizer = sgd(model)
+        model[0] = nn.Linear(FEATURES, 8)
+        fit(model, optimizer)
+
+    (finding,) = findings("O06", observed(program, tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+
+
 def test_a_layer_put_in_first_is_silent(tmp_path):
     def program():
         model = net()

@@ -74,5 +74,5 @@ def test_one_batch_per_epoch_makes_a_step_an_epoch(tmp_path):
 
 
 def test_nineteen_steps_are_too_few(tmp_path):
-    program = lambda: epochs(decay, "batch", count=1, batches=19)  # noqa: E731
+    program = lambda: epochs(lambda o: decay(o, 1), "batch", count=1, batches=19)  # noqa: E731
     assert not answers("O11", observed(program, tmp_path / "run.dx"))

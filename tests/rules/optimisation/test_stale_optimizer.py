@@ -82,6 +82,35 @@ def test_parameters_inside_a_reentrant_checkpoint_count_as_reached(tmp_path):
     assert not answers("O07", observed(program, tmp_path / "run.dx"))
 
 
+def test_a_stale_optimizer_beside_a_good_one_explains_what_is_left_out(tmp_path):
+    def program():
+        body, head = net(8), torch.nn.Linear(8, 4)
+        stale = torch.optim.SGD(head.parameters(), lr=0.01)
+        good = torch.optim.SGD(body.parameters(), lr=0.01)
+        head = torch.nn.Linear(8, 4)
+        for _ in range(5):
+            good.zero_grad()
+            F.cross_entropy(head(body(inputs())), labels()).backward()
+            good.step()
+            stale.step()
+
+    found = diagnose(observed(program, tmp_path / "run.dx"))
+    assert [f.code for f in found.findings] == ["O07"]
+    assert [(f.code, cause) for f, cause in found.silenced] == [("O06", "O07")]
+
+
+def test_gradients_that_were_there_and_cleared_are_not_this(tmp_path):
+    def program():
+        body, head = net(8), torch.nn.Linear(8, 4)
+        optimizer = torch.optim.SGD(body.parameters(), lr=0.01)
+        for _ in range(4):
+            F.cross_entropy(head(body(inputs())), labels()).backward()
+            optimizer.zero_grad()
+            optimizer.step()
+
+    assert not answers("O07", observed(program, tmp_path / "run.dx"))
+
+
 def test_one_step_is_too_few(tmp_path):
     def program():
         model = net()

@@ -23,9 +23,9 @@ def cut_off(record: Record, operations: Sequence[str]) -> Iterator[CutOff]:
     """What is cut off by one of these operations, each parameter under the cut nearest to it.
 
     Only where the loss does reach other parameters: a loss that reaches none has left the graph
-    itself.
+    itself. What the program moves by hand needs no gradient.
     """
-    told: set[str] = set()
+    told = {name for event in record.of("moved-by-hand") for name in event.facts["params"]}
     for cut in record.cuts:
         if cut.op not in operations:
             continue

@@ -9,8 +9,8 @@ reaches other parameters.
 they came from: the parameters behind keep their initial values, without any error.
 ## When this is wrong
 Values that are read for printing, clipping or averaging leave the other way to the loss open and
-are passed over, and so are parameters in no optimizer. Weights that were loaded before training
-may be frozen by it on purpose, and are a note.
+are passed over, and so are parameters in no optimizer and those that the program moves by hand.
+Weights that were loaded before training may be frozen by it on purpose, and are a note.
 ## What to try
 Compute with the tensor itself, by torch's functions.
 ## Sources

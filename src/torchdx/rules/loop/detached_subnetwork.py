@@ -8,8 +8,9 @@ Gradients end at the cut. What lies behind it keeps its initial weights, and the
 do with the output of a random network.
 ## When this is wrong
 A stop-gradient on purpose leaves another way to these parameters (BYOL, GANs, actor and critic) or
-they are in no optimizer (targets, teachers): both are passed over. Weights that were loaded before
-training are probably frozen by it on purpose, and are a note.
+they are in no optimizer (targets, teachers): both are passed over, and so are weights that the
+program moves by hand (codebooks that follow an average). Weights that were loaded before training
+are probably frozen by it on purpose, and are a note.
 ## What to try
 Take the `detach()` away; or, if the part is meant to stay as it is, leave it out of the optimizer.
 ## Sources

@@ -81,7 +81,7 @@ def _took_turns(record: Record, chains: list[list[Optimizer]]) -> bool:
     restored = [
         e for e in record.of("load-state-dict") if e.facts["at"] > 0 and e.facts["other"] is None
     ]
-    return len(chains) > 1 and alternate and len(restored) >= len(turns)
+    return alternate and len(restored) >= len(turns)
 
 
 def _judged_at_their_ends(record: Record, runs: list[Optimizer]) -> bool:

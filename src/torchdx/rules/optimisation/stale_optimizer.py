@@ -23,7 +23,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear,
 STEPS = 2  # a first step may come before the first backward (it makes the optimizer's state)
 
 
-@rule("O07", "stale-optimizer", silences="O06 A09")
+@rule("O07", "stale-optimizer", silences="O06")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for each optimizer that steps what nothing reaches."""
     for optimizer in record.optimizers.values():
