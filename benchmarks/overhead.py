@@ -35,7 +35,7 @@ def worker(name: str, *, watched: bool) -> None:
     if watched:
         from torchdx.events.recorder import Recorder
         from torchdx.record.writer import Writer
-        from torchdx.watch import Observer
+        from torchdx.observer import Observer
 
         folder = tempfile.mkdtemp()
         observer = Observer(Recorder(Writer(Path(folder) / "run.dx")))

@@ -8,7 +8,7 @@ from torchdx.record.model import Record
 from torchdx.record.reader import read
 from torchdx.record.writer import Writer
 from torchdx.rules.base import Answer, Finding, Unclear, find_rule
-from torchdx.watch import Observer
+from torchdx.observer import Observer
 
 
 def observed(program: Callable[[], object], path: Path) -> Record:

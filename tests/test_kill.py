@@ -12,7 +12,7 @@ from torch import nn
 from torchdx.events.recorder import Recorder
 from torchdx.record.reader import read
 from torchdx.record.writer import Writer
-from torchdx.watch import Observer
+from torchdx.observer import Observer
 
 
 def train_for_ever(path: Path) -> None:

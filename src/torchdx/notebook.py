@@ -15,7 +15,7 @@ from torchdx.record.model import Record
 from torchdx.record.writer import Writer
 from torchdx.rules.base import Finding, Unclear
 from torchdx.rules.ranking import Diagnosis, diagnose
-from torchdx.watch import Observer
+from torchdx.observer import Observer
 
 
 class Watch:

@@ -21,7 +21,7 @@ LAYERS = (
     ("rules",),
     ("report",),
     ("events", "graph", "instruments"),
-    ("watch",),
+    ("observer",),
     ("notebook", "boot", "demo"),
     ("cli", "__main__"),
 )

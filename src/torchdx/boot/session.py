@@ -79,7 +79,7 @@ class Session:
 
         from torchdx import __version__  # noqa: PLC0415
         from torchdx.events.recorder import Recorder  # noqa: PLC0415
-        from torchdx.watch import Observer  # noqa: PLC0415
+        from torchdx.observer import Observer  # noqa: PLC0415
 
         writer = Writer(shard_path(self._path, self._rank), hold=True)
         recorder = Recorder(writer, str(self._facts.get("folder", "")))

@@ -12,6 +12,8 @@ from torchdx.record.index import FOLDER, runs
 from torchdx.record.model import Record
 from torchdx.record.reader import read
 
+_WIDTH = 200  # columns where no terminal says how many it has
+
 
 @click.command("runs")
 def command() -> int:
@@ -36,7 +38,9 @@ def command() -> int:
             table.add_row(*_row(path, read(path)))
         except RecordError as error:
             table.add_row(path.stem, "", "", _size(path), str(error).partition(": ")[2])
-    Console(highlight=False, emoji=False).print(table)
+    out = Console(highlight=False, emoji=False)
+    out = out if out.is_terminal else Console(width=_WIDTH, highlight=False, emoji=False)
+    out.print(table)
     return 0
 
 

@@ -17,22 +17,27 @@ from torchdx.events.frames import variables_of
 from torchdx.events.recorder import Recorder
 
 MAX_LINKS = 5_000  # a longer chain is followed no further
+_MARK = "torchdx look"
 _FRAMES = 4  # frames of the user's program that are searched, nearest first
 
 
 def look(recorder: Recorder) -> None:
-    """Record every variable of the running user frames that holds a chain of losses."""
+    """Record every variable of the running user frames that holds a chain of losses.
+
+    `links` are its losses; `old` of them were held at an earlier look already.
+    """
     for frame in recorder.frames.user_frames(_FRAMES):
-        for name, links, kind in _chains(variables_of(frame)):
+        for name, nodes, kind in _chains(variables_of(frame)):
             line = _line_of(frame, name)
             if line is not None:
                 number = recorder.frames.number(
                     frame.f_code.co_filename, line, frame.f_code.co_name
                 )
-                recorder.event("held", line=number, name=name, links=links, form=kind)
+                facts = {"links": len(nodes), "old": _mark(nodes, recorder.steps)}
+                recorder.event("held", line=number, name=name, form=kind, **facts)
 
 
-def _chains(local: Any) -> Iterator[tuple[str, int, str]]:
+def _chains(local: Any) -> Iterator[tuple[str, list[Any], str]]:
     for name, value in list(local.items()):
         yield from _chain(name, value)
         if name == "self":
@@ -40,28 +45,37 @@ def _chains(local: Any) -> Iterator[tuple[str, int, str]]:
                 yield from _chain(f"self.{inner}", held)
 
 
-def _chain(name: str, value: Any) -> Iterator[tuple[str, int, str]]:
+def _chain(name: str, value: Any) -> Iterator[tuple[str, list[Any], str]]:
     if isinstance(value, torch.Tensor):
-        if _scalar_with_history(value) and (links := sum_links(value)) > 1:
-            yield name, links, "sum"
+        if _scalar_with_history(value) and len(nodes := sum_chain(value)) > 1:
+            yield name, nodes, "sum"
     elif isinstance(value, list) and len(value) > 1 and _scalar_with_history(value[-1]):
-        yield name, sum(map(_scalar_with_history, value[-MAX_LINKS:])), "list"
+        held = [item.grad_fn for item in value[-MAX_LINKS:] if _scalar_with_history(item)]
+        yield name, held, "list"
 
 
 def _scalar_with_history(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.grad_fn is not None and value.numel() == 1
 
 
-def sum_links(total: torch.Tensor) -> int:
-    """How many additions one behind another made a scalar."""
+def sum_chain(total: torch.Tensor) -> list[Any]:
+    """The additions, one behind another, that made a scalar."""
     node: Any = total.grad_fn
-    links = 0
-    while links < MAX_LINKS and node is not None and node.name().startswith("AddBackward"):
-        links += 1
+    chain = []
+    while len(chain) < MAX_LINKS and node is not None and _adds(node):
+        chain.append(node)
         below = [n for n, _ in node.next_functions if n is not None]
-        chained = [n for n in below if n.name().startswith("AddBackward")]
-        node = chained[0] if chained else None
-    return links
+        node = next(filter(_adds, below), None)
+    return chain
+
+
+def _adds(node: Any) -> bool:
+    return str(node.name()).startswith("AddBackward")
+
+
+def _mark(nodes: list[Any], step: int) -> int:
+    """Mark nodes with a step, in the dict that autograd keeps for each; how many had another."""
+    return sum(node.metadata.setdefault(_MARK, step) != step for node in nodes)
 
 
 def _line_of(frame: FrameType, name: str) -> int | None:

@@ -1,14 +1,15 @@
 """loss-history-kept (T06): losses are summed or collected as tensors, with the graphs behind them.
 
 ## What is seen
-A variable of the running program that adds up losses, or a list of them, whose chain of histories
-grew with the optimizer steps, by the same number of losses a step, at several looks in a row.
+A variable of the running program that adds up losses, or a list of them. At several looks in a row,
+some optimizer steps apart, it held all the losses that it had held before, and more.
 ## Why the net does not learn
 It does, but the graph of every step stays alive for as long as the sum does, with all that is kept
 in it: memory grows with each step until it runs out.
 ## When this is wrong
-A loss of many terms is as long at every step, and does not grow; sums over the micro-batches of one
-step begin anew with each step. Both are passed over. A short list costs little.
+A loss of many terms is made anew at every step, and so are sums over the micro-batches of a step and
+lists of an episode, whatever their length: they hold nothing old and are passed over. A short list
+costs little.
 ## What to try
 Add up `loss.item()`, or `loss.detach()` where a synchronisation would hurt.
 ## Sources
@@ -20,7 +21,7 @@ from collections.abc import Iterator
 from torchdx.record.model import Event, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 
-LOOKS = 4  # in line with each other: sums of random length can rise twice or three times by chance
+LOOKS = 3  # at two of them, what was held before was still there
 GROWN = 4  # losses more at the last of these looks than at the first
 
 
@@ -37,22 +38,18 @@ def check(record: Record) -> Iterator[Answer]:
 
 
 def _longest_growth(events: list[Event]) -> list[Event]:
-    """The longest row of looks between which each step left the same number of losses behind."""
+    """The longest row of looks at each of which all was still held, and more."""
     best: list[Event] = []
     row: list[Event] = []
     for event in events:
-        if len(row) > 1 and _left_a_step(row[-2], row[-1]) != _left_a_step(row[-1], event):
-            row = row[-1:]
-        row = [*row, event] if row and _left_a_step(row[-1], event) else [event]
+        row = [*row, event] if row and _kept(row[-1], event) else [event]
         best = max(best, row, key=len)
     return best
 
 
-def _left_a_step(before: Event, after: Event) -> int:
-    """How many losses each step between two looks added, 0 when that is no whole number."""
-    steps = after.step - before.step
-    links = int(after.facts["links"] - before.facts["links"])
-    return links // steps if steps > 0 and links > 0 and links % steps == 0 else 0
+def _kept(before: Event, after: Event) -> bool:
+    held = before.facts["links"]
+    return bool(after.step > before.step and after.facts["old"] >= held < after.facts["links"])
 
 
 def _finding(run: list[Event]) -> Finding:

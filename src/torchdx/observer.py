@@ -1,7 +1,6 @@
 """The observer: ties torch's events to the instruments, and never shows in the program.
 
-`watch` is the form for a notebook or a loop of one's own; `torchdx run` uses `Observer` through
-`torchdx.boot`. An exception of ours ends the observation, is kept in the record and told at the
+`torchdx run` makes one through `torchdx.boot`, `with torchdx.watch(...)` by itself. An exception of ours ends the observation, is kept in the record and told at the
 end; it never reaches the program.
 """
 

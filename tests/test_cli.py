@@ -1,0 +1,187 @@
+"""The commands that read a record: what they print, write and return."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from tests.support import observed
+from torchdx.cli import COMMANDS, torchdx
+from torchdx.record import index
+from torchdx.rules.base import all_rules
+
+
+def train(*, twice: bool) -> None:
+    """Twelve steps of a classifier, with one softmax too many or without."""
+    torch.manual_seed(0)
+    model = nn.Linear(6, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(16, 6), torch.arange(16) % 4
+    for _ in range(12):
+        optimizer.zero_grad()
+        scores = model(x).softmax(1) if twice else model(x)
+        nn.functional.cross_entropy(scores, y).backward()
+        optimizer.step()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the records `sick`, `healthy` and `idle`."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / index.FOLDER
+    observed(lambda: None, folder / "idle.dx")
+    observed(lambda: train(twice=False), folder / "healthy.dx")
+    observed(lambda: train(twice=True), folder / "sick.dx")
+    return tmp_path
+
+
+def call(*arguments: str):
+    """Exit status and what was printed, of the command line as a user meets it."""
+    run = subprocess.run(
+        [sys.executable, "-m", "torchdx", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
+def quick(*arguments: str) -> tuple[object, str]:
+    """What a command returns and prints, in this process."""
+    result = CliRunner().invoke(torchdx, list(arguments), standalone_mode=False)
+    assert result.exception is None, result.exception
+    return result.return_value, result.stdout
+
+
+def test_check_says_by_its_status_whether_a_run_is_healthy(here):
+    assert call("check", "healthy")[:2] == (
+        0,
+        f"healthy: healthy ({len(all_rules())} rules checked)\n",
+    )
+    status, said, _ = call("check", "sick")
+    assert status == 1
+    assert said.startswith(f"{__file__}:")
+    assert "L01 softmax-before-cross-entropy: softmax is applied twice to the 4 scores" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "idle"], "there is nothing to check"),
+        (["check", "other"], "no run is called 'other'"),
+        (["check", "text.dx"], "not a torchdx record"),
+        (["report", "sick", "-o", "page.html"], "has to end in .json or .xml, not '.html'"),
+        (["report", "sick", "-o", "none/f.json"], "cannot write none/f.json: No such file"),
+        (["explain", "L99"], "no rule is called 'L99'"),
+        (["explain", "sumed-loss"], "Near: summed-loss"),
+        (["run"], "Missing argument"),
+        (["frobnicate"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_call_ends_with_one_message_and_status_2(here, arguments, message):
+    (here / "text.dx").write_text("a text")
+    status, said, error = call(*arguments)
+    assert (status, said) == (2, "")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_report_writes_findings_of_the_documented_schema(here):
+    quick("report", "sick", "-o", "f.json")
+    report = json.loads(Path("f.json").read_text())
+    assert report["schema"] == 1
+    assert set(report) == {
+        *("schema", "torchdx", "run", "findings", "explained", "unclear", "checked"),
+    }
+    (finding,) = report["findings"]
+    assert set(finding) == {
+        *("rank", "code", "name", "severity", "text", "place", "file", "line", "source"),
+        *("evidence", "prescriptions", "confirm"),
+    }
+    assert (finding["rank"], finding["code"], finding["file"]) == (1, "L01", __file__)
+    assert "softmax(1)" in finding["source"]
+    assert [rule["code"] for rule in report["checked"]] == [rule.code for rule in all_rules()]
+    described = (Path(__file__).parents[1] / "docs" / "findings-schema.md").read_text()
+    for field in (*report, *finding, *report["run"]):
+        assert f"`{field}`" in described, field
+
+
+def test_report_writes_junit_that_counts_what_was_found(here):
+    quick("report", "sick", "-o", "f.xml")
+    suite = ET.parse("f.xml").getroot()  # noqa: S314  # our own
+    assert suite.get("tests") == str(len(all_rules()))
+    assert suite.get("failures") == "1"
+    (failure,) = suite.iter("failure")
+    assert failure.get("type") == "fault"
+    assert __file__ in (failure.text or "")
+
+
+def test_equal_records_give_equal_files(here):
+    for name in ("a.json", "b.json", "a.xml", "b.xml"):
+        quick("report", "sick", "-o", name)
+    assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
+    assert Path("a.xml").read_bytes() == Path("b.xml").read_bytes()
+
+
+def test_report_without_a_file_shows_the_summary_of_the_last_run(here):
+    _, said, _ = call("report")
+    assert "1  ✗ L01 softmax-before-cross-entropy" in said
+    assert "\x1b[" not in said, "no colours where no terminal is"
+    assert not any(line.endswith(" ") for line in said.splitlines())
+
+
+def test_runs_lists_every_record_even_those_that_cannot_be_read(here):
+    (here / index.FOLDER / "broken.dx").write_bytes(b"nothing")
+    _, said = quick("runs")
+    rows = {line.split()[0]: line for line in said.splitlines()[1:]}
+    assert set(rows) == {"idle", "healthy", "sick", "broken"}
+    assert rows["sick"].rstrip().endswith("L01")
+    assert "not a torchdx record" in rows["broken"]
+
+
+def test_dump_prints_entries_one_a_line(here):
+    _, said = quick("dump", "sick", "--type", "look")
+    looks = [json.loads(line) for line in said.splitlines()]
+    assert [look["step"] for look in looks][:5] == [1, 2, 3, 4, 5]
+    assert {look["e"] for look in looks} == {"look"}
+
+
+def test_explain_prints_the_page_of_a_rule_by_code_or_name(here):
+    assert quick("explain", "l09") == quick("explain", "summed-loss")
+    assert "## Why the net does not learn" in quick("explain", "L09")[1]
+
+
+def test_rules_lists_every_rule(here):
+    _, said = quick("rules")
+    assert all(rule.code in said for rule in all_rules())
+
+
+def test_every_command_has_a_help_text():
+    for command in COMMANDS:
+        _, said = quick(command, "--help")
+        assert said.startswith("Usage: torchdx")
+
+
+def test_reading_a_record_imports_no_torch(here):
+    code = "import sys; from torchdx.cli import torchdx\n"
+    code += "torchdx.main(['check', 'sick'], standalone_mode=False)\n"
+    code += "print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.slow
+def test_the_demo_finds_three_things_on_real_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, said, error = call("demo")
+    assert status == 0
+    assert "epoch 8" in said
+    assert [error.count(f" {rank}  ✗ ") for rank in (1, 2, 3)] == [1, 1, 1]
