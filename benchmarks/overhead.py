@@ -34,8 +34,8 @@ def worker(name: str, *, watched: bool) -> None:
     observer = None
     if watched:
         from torchdx.events.recorder import Recorder
-        from torchdx.record.writer import Writer
         from torchdx.observer import Observer
+        from torchdx.record.writer import Writer
 
         folder = tempfile.mkdtemp()
         observer = Observer(Recorder(Writer(Path(folder) / "run.dx")))

@@ -1,27 +1,29 @@
 """Runs a small program of a test under observation, in this process."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
+
 from torchdx.events.recorder import Recorder
+from torchdx.observer import Observer
 from torchdx.record.model import Record
 from torchdx.record.reader import read
 from torchdx.record.writer import Writer
 from torchdx.rules.base import Answer, Finding, Unclear, find_rule
-from torchdx.observer import Observer
 
 
-def observed(program: Callable[[], object], path: Path) -> Record:
+def observed(program: Callable[[], object], path: Path, *, fails: bool = False) -> Record:
     """The record of a program, written to `path` and read again.
 
-    Whatever the program raises ends it quietly, as it would end a script.
+    `fails`: the program raises a RuntimeError, as a sick script would.
     """
     observer = Observer(Recorder(Writer(path)))
     observer.start()
     try:
-        program()
-    except RuntimeError:
-        pass
+        with pytest.raises(RuntimeError) if fails else nullcontext():
+            program()
     finally:
         observer.finish(status=0)
     assert observer.failure is None, observer.failure

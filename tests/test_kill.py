@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from torchdx.events.recorder import Recorder
+from torchdx.observer import Observer
 from torchdx.record.reader import read
 from torchdx.record.writer import Writer
-from torchdx.observer import Observer
 
 
 def train_for_ever(path: Path) -> None:

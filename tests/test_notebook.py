@@ -76,12 +76,17 @@ def test_watching_changes_no_value_and_leaves_nothing(tmp_path):
 
 def test_the_users_exception_passes_through_and_the_run_is_judged(tmp_path):
     model, optimizer = make()
-    with (
-        pytest.raises(KeyError, match="mine"),
-        dx.watch(model, optimizer, record=tmp_path / "run.dx", quiet=True) as run,
-    ):
-        train(model, optimizer)
-        raise KeyError("mine")
+    seen = []
+
+    def program():
+        with dx.watch(model, optimizer, record=tmp_path / "run.dx", quiet=True) as run:
+            seen.append(run)
+            train(model, optimizer)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        program()
+    (run,) = seen
     assert [finding.code for finding in run.findings] == ["L01"]
     assert left_behind() == []
 

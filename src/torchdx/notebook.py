@@ -10,12 +10,12 @@ from torch.optim import Optimizer
 
 from torchdx.errors import CallError
 from torchdx.events.recorder import Recorder
+from torchdx.observer import Observer
 from torchdx.record.index import new_path
 from torchdx.record.model import Record
 from torchdx.record.writer import Writer
 from torchdx.rules.base import Finding, Unclear
 from torchdx.rules.ranking import Diagnosis, diagnose
-from torchdx.observer import Observer
 
 
 class Watch:

@@ -1,7 +1,8 @@
 """The observer: ties torch's events to the instruments, and never shows in the program.
 
-`torchdx run` makes one through `torchdx.boot`, `with torchdx.watch(...)` by itself. An exception of ours ends the observation, is kept in the record and told at the
-end; it never reaches the program.
+`torchdx run` makes one through `torchdx.boot`, `with torchdx.watch(...)` by itself. An
+exception of ours ends the observation, is kept in the record and told at the end; it never reaches
+the program.
 """
 
 import functools
@@ -363,6 +364,7 @@ class Observer:
     def compiling(self) -> None:
         """`torch.compile` or `Module.compile` was called."""
         self._deep.compiling()
+        self._lens.arm("compiled")  # to the end: hooks that come and go would recompile
 
     def _cut(self, tensor: torch.Tensor, operation: str, line: int | None) -> None:
         if (operation, line) in self._cuts_seen:

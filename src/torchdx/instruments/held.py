@@ -61,7 +61,7 @@ def _scalar_with_history(value: Any) -> bool:
 def sum_chain(total: torch.Tensor) -> list[Any]:
     """The additions, one behind another, that made a scalar."""
     node: Any = total.grad_fn
-    chain = []
+    chain: list[Any] = []
     while len(chain) < MAX_LINKS and node is not None and _adds(node):
         chain.append(node)
         below = [n for n, _ in node.next_functions if n is not None]

@@ -48,6 +48,16 @@ def test_a_lazy_layer_that_finds_its_size_in_the_first_forward_is_silent(tmp_pat
     assert not answers("A11", observed(lambda: fit(Lazy()), tmp_path / "run.dx"))
 
 
+class Idle(Lazy):
+    def forward(self, x):
+        nn.Linear(FEATURES, CLASSES)
+        return super().forward(x)
+
+
+def test_a_layer_made_in_forward_that_no_loss_depends_on_is_silent(tmp_path):
+    assert not answers("A11", observed(lambda: fit(Idle()), tmp_path / "run.dx"))
+
+
 def test_new_models_fold_by_fold_are_silent(tmp_path):
     def program():
         for _ in range(4):

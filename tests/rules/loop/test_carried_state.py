@@ -29,7 +29,7 @@ def run(tmp_path, *, cell=Memory, keep=True, detach=False, steps=9):
             if detach:
                 state = state.detach()
 
-    return observed(program, tmp_path / "run.dx")
+    return observed(program, tmp_path / "run.dx", fails=not (keep or detach))
 
 
 def test_a_state_carried_with_its_history_is_found_by_the_growth_of_the_graph(tmp_path):

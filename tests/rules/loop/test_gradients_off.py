@@ -37,7 +37,7 @@ def test_a_training_forward_under_no_grad_is_found(forced, tmp_path):
             loss.backward()
             optimizer.step()
 
-    (finding,) = findings("T01", observed(program, tmp_path / "run.dx"))
+    (finding,) = findings("T01", observed(program, tmp_path / "run.dx", fails=not forced))
     assert finding.severity == "fault"
     assert finding.line.text == "return functional.cross_entropy(model(ROWS), LABELS)"
     assert "gradients switched off" in finding.text

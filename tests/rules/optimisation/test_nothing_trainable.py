@@ -36,7 +36,7 @@ def test_a_model_that_is_all_frozen_is_found_though_backward_fails(tmp_path, bef
         model.requires_grad_(requires_grad=False)
         train(model, loss, optimizer=optimizer)
 
-    (finding,) = findings("O09", observed(program, tmp_path / "run.dx"))
+    (finding,) = findings("O09", observed(program, tmp_path / "run.dx", fails=True))
     assert "none of the 4 parameters requires a gradient" in finding.text
 
 
@@ -79,7 +79,7 @@ def test_a_loss_that_fails_for_another_reason_is_not_this(tmp_path):
             value = loss(model)
         value.backward()
 
-    assert not answers("O09", observed(program, tmp_path / "run.dx"))
+    assert not answers("O09", observed(program, tmp_path / "run.dx", fails=True))
 
 
 def test_one_step_is_too_few(tmp_path):

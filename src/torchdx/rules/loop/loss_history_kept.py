@@ -1,15 +1,15 @@
 """loss-history-kept (T06): losses are summed or collected as tensors, with the graphs behind them.
 
 ## What is seen
-A variable of the running program that adds up losses, or a list of them. At several looks in a row,
-some optimizer steps apart, it held all the losses that it had held before, and more.
+A variable of the running program that adds up losses, or a list of them. At several looks in a
+row, some optimizer steps apart, it held all the losses that it had held before, and more.
 ## Why the net does not learn
 It does, but the graph of every step stays alive for as long as the sum does, with all that is kept
 in it: memory grows with each step until it runs out.
 ## When this is wrong
-A loss of many terms is made anew at every step, and so are sums over the micro-batches of a step and
-lists of an episode, whatever their length: they hold nothing old and are passed over. A short list
-costs little.
+A loss of many terms is made anew at every step, and so are sums over the micro-batches of a step
+and lists of an episode, whatever their length: they hold nothing old and are passed over. A short
+list costs little.
 ## What to try
 Add up `loss.item()`, or `loss.detach()` where a synchronisation would hurt.
 ## Sources
