@@ -277,3 +277,26 @@ def test_a_shadowed_sitecustomize_still_runs_in_children(tmp_path: Path):
     )
     assert run.stderr == ""
     assert run.stdout.splitlines()[-2:] == ["own sitecustomize", str(own / "sitecustomize.py")]
+
+
+def test_a_record_that_is_there_already_is_not_written_over_unless_asked(tmp_path: Path):
+    (tmp_path / "train.py").write_text(TRAINS.replace("END", ""))
+    (tmp_path / "run.dx").write_text("precious")
+    call = [*TORCHDX, "--record", "run.dx"]
+    for more in ([], ["--force"]):
+        run = subprocess.run(
+            [*call, *more, "train.py"], cwd=tmp_path, capture_output=True, check=False, timeout=60
+        )
+        assert run.returncode == (0 if more else 2)
+        if not more:
+            assert b"there is a record run.dx already" in run.stderr
+            assert (tmp_path / "run.dx").read_text() == "precious"
+    from torchdx.record.reader import read
+
+    assert read(tmp_path / "run.dx").steps == 6
+
+
+def test_an_unknown_option_is_told(tmp_path: Path):
+    _, watched = both(tmp_path, ["--epohcs", "train.py"])
+    assert watched.returncode == 2
+    assert "no such option: --epohcs" in watched.stderr

@@ -119,11 +119,23 @@ def test_a_wrong_argument_is_told_with_what_was_given(arguments, message):
 
 
 def test_a_record_that_is_in_the_way_is_kept(tmp_path):
+    (tmp_path / "run.dx").write_text("precious")
+    with (
+        pytest.raises(CallError, match=r"there is a record .*run\.dx already"),
+        dx.watch(*make(), record=tmp_path / "run.dx"),
+    ):
+        pass
+    assert (tmp_path / "run.dx").read_text() == "precious"
+
+
+def test_blocks_one_after_another_have_records_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     model, optimizer = make()
-    paths = []
-    for _ in range(2):
-        with dx.watch(model, optimizer, record=tmp_path / "run.dx", quiet=True) as run:
+    paths = set()
+    for _ in range(3):
+        with dx.watch(model, optimizer, quiet=True) as run:
             train(model, optimizer)
-        paths.append(run.path)
-    assert paths[0] != paths[1]
-    assert read(paths[0]).steps == read(paths[1]).steps == 12
+        paths.add(run.path)
+    assert len(paths) == 3
+    assert all(read(path).steps == 12 for path in paths)
+    assert not any(".rank" in path.name for path in paths)

@@ -84,8 +84,8 @@ def watch(
         The run: `run.findings`, `run.unclear`, `run.record`.
 
     Raises:
-        CallError: a run is being watched already in this process, or an argument is of the wrong
-            type.
+        CallError: a run is being watched already in this process, something stands at `record`,
+            or an argument is of the wrong type.
     """
     if model is not None and not isinstance(model, nn.Module):
         msg = f"watch(model) needs a torch.nn.Module, it was given a {type(model).__name__}."
@@ -96,9 +96,14 @@ def watch(
     if _watching:
         msg = "a run is being watched already in this process; end that `with` block first."
         raise CallError(msg)
+    path = Path(record) if record is not None else new_path("notebook")
+    if path.exists():
+        msg = (
+            f"there is {'a folder' if path.is_dir() else 'a record'} {path} already; name another."
+        )
+        raise CallError(msg)
     from torchdx.report import terminal  # noqa: PLC0415  # rich only when something is printed
 
-    path = Path(record) if record is not None else new_path("notebook")
     observer = Observer(Recorder(Writer(path)), told=None if quiet else terminal.tell)
     watched = Watch(observer)
     _watching.append(observer)

@@ -134,7 +134,8 @@ class Session:
             return
         if self._observer is None:
             if not self._options.quiet:
-                terminal.nothing_seen("torch was not imported", self._failure)
+                seen = "torch was not imported" if self._failure is None else "not observed"
+                terminal.nothing_seen(seen, self._failure)
             return
         writer = self._observer.recorder.writer
         writer.release()

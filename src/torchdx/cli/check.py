@@ -16,10 +16,15 @@ def command(run: str | None, *, faults_only: bool) -> int:
     """
     path, record, diagnosis = open_run(run)
     if not record.trained:
-        msg = f"{path} holds no backward pass and no optimizer step: there is nothing to check."
+        torn = f" ({record.torn_bytes} torn bytes at its end)" if record.torn_bytes else ""
+        msg = (
+            f"{path} holds no backward pass and no optimizer step{torn}: there is nothing to check."
+        )
         raise RecordError(msg)
     counted = {"fault"} if faults_only else {"fault", "suspicion"}
     sick = [f for f in diagnosis.findings if f.severity in counted]
+    if record.torn_bytes:
+        click.echo(f"{path}: torn, {record.torn_bytes} bytes at its end are lost", err=True)
     for finding in sick:
         where = f"{finding.line}: " if finding.line else ""
         click.echo(f"{where}{finding.code} {finding.name}: {finding.text}")

@@ -9,7 +9,7 @@ import click
 from torchdx.boot import program
 from torchdx.boot.session import Options, Session, environment
 from torchdx.errors import CallError
-from torchdx.record.index import new_path
+from torchdx.record.index import new_path, shards
 
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -17,11 +17,18 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.command("run", context_settings=_SETTINGS)
 @click.option("-m", "module", is_flag=True, help="The program is a module, as for python -m.")
 @click.option("--record", type=click.Path(path_type=Path), help="Where the record goes.")
+@click.option("-f", "--force", is_flag=True, help="Replace the record that --record names.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the record is kept.")
 @click.option("--no-eager", is_flag=True, help="Never run a compiled program's step eagerly.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
 def command(
-    arguments: tuple[str, ...], *, module: bool, record: Path | None, quiet: bool, no_eager: bool
+    arguments: tuple[str, ...],
+    *,
+    module: bool,
+    record: Path | None,
+    force: bool,
+    quiet: bool,
+    no_eager: bool,
 ) -> int:
     r"""Run a script or module under observation.
 
@@ -33,8 +40,11 @@ def command(
     torchdx run -m package.train
     torchrun --nproc-per-node 2 -m torchdx run train.py
     """
+    if arguments[0].startswith("-") and not module:
+        msg = f"no such option: {arguments[0]}. `torchdx run --help` lists them."
+        raise CallError(msg)
     told = program.parse(arguments, module=module)
-    path = (record or _path_for(told.name)).absolute()
+    path = _path_for(told.name).absolute() if record is None else _free(record, force=force)
     options = Options(quiet=quiet, eager=not no_eager)
     facts = {"argv": list(arguments), "module": module, "folder": told.folder}
     os.environ.update(environment(path, options))
@@ -49,6 +59,21 @@ def command(
         status = -signal.SIGINT
     session.ended_with(status)
     return status
+
+
+def _free(record: Path, *, force: bool) -> Path:
+    """The path of a record that was asked for; nothing may stand there but what may go."""
+    if os.environ.get("RANK", "0") != "0":
+        return record.absolute()
+    for path in (record, *shards(record)):
+        if path.is_dir():
+            msg = f"cannot write the record {path}: it is a folder. Name a file in it."
+            raise CallError(msg)
+        if path.exists() and not force:
+            msg = f"there is a record {path} already. Name another, or replace it: --force."
+            raise CallError(msg)
+        path.unlink(missing_ok=True)
+    return record.absolute()
 
 
 def _path_for(name: str) -> Path:

@@ -70,6 +70,8 @@ class Lens:
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._called_paths: set[str] = set()
         self._returned: set[str] = set()
+        self._off: dict[str, int | None] = {}
+        self._grad_outside = False
         self._collecting = True
 
     def arm(self, reason: str) -> None:
@@ -96,6 +98,8 @@ class Lens:
             self._collecting = False
             called = self._called_paths.union(map(self._names.path, self._called))
             facts = {"modules": sorted(called), "returned": sorted(self._returned)}
+            for path, line in self._off.items():
+                self._recorder.event("called-without-grad", line=line, model=path)
             self._recorder.emit({"e": "called", **facts})
             self.disarm("beginning")
 
@@ -156,8 +160,12 @@ class Lens:
     def _before(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
         grad = torch.is_grad_enabled()
-        if self._depth == 1 and next(module.parameters(), None) is not None:
-            self._top_called(module, args, grad=grad)
+        if self._depth == 1:
+            self._grad_outside = grad
+            if next(module.parameters(), None) is not None:
+                self._top_called(module, args, grad=grad)
+        elif self._collecting and self._grad_outside and not grad:
+            self._called_off(module)
         if self._collecting and grad and module not in self._called:
             self._called.add(module)
             if (
@@ -165,6 +173,13 @@ class Lens:
                 or next(module.parameters(), None) is not None
             ):
                 self._called_paths.add(self._names.path(module))  # it may be gone before long
+
+    def _called_off(self, module: nn.Module) -> None:
+        """A part is called with gradients off, inside a forward that has them on."""
+        path = self._names.path(module)
+        inside = any(path.startswith(outer + ".") for outer in self._off)
+        if not inside and path not in self._off and next(module.parameters(), None) is not None:
+            self._off[path] = self._recorder.frames.here()
 
     def _top_called(self, module: nn.Module, args: Any, *, grad: bool) -> None:
         self._model_called()

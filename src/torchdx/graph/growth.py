@@ -36,7 +36,7 @@ class Growth:
         self._last = size
         carried = 0
         if self._passes <= _FIRST or self._rises >= _RISES:
-            carried = _mark(nodes, sum(self._loop.optimizer_steps.values()))
+            carried = _mark(nodes, self._clock())
         if carried and size > before and line not in self._told:
             self._told.add(line)
             self._recorder.event("carried-graph", line=line, sizes=[before, size], carried=carried)
@@ -44,6 +44,11 @@ class Growth:
         self._carried.append(carried)
         if len(self._sizes) == WINDOW:
             self._window(line)
+
+    def _clock(self) -> int:
+        """Optimizer steps; backward passes where none comes: the program steps by itself."""
+        steps = sum(self._loop.optimizer_steps.values())
+        return steps if steps or self._passes <= WINDOW else self._passes
 
     def _window(self, line: int | None) -> None:
         sizes, self._sizes = self._sizes, []

@@ -85,7 +85,7 @@ class Sightings:
         weighted = [n["saved"] for n in nodes if n.get("saved", {}).get("counts")]
         if weighted:
             self._labels[number] = _Labels(weighted[0])
-        if not opaque and not any(self._models.names.of(leaf) for leaf in seen.leaves):
+        if not opaque and not any(isinstance(leaf, nn.Parameter) for leaf in seen.leaves):
             self._recorder.event("no-parameters", line=line, graph=number, **self._search())
 
     def _emit(self, number: int, line: int | None, nodes: list[Any], opaque: str) -> None:

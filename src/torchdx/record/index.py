@@ -14,7 +14,8 @@ FOLDER = ".torchdx"
 def new_path(name: str, *, folder: Path | None = None) -> Path:
     """Where the record of a run that starts now goes: `.torchdx/<name>-<date>-<time>-<pid>.dx`."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).stem or name).strip("-") or "run"
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    now = time.time()
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + f"-{int(now % 1 * 1000):03d}"
     return (folder or Path.cwd() / FOLDER) / f"{plain}-{stamp}-{os.getpid()}{SUFFIX}"
 
 

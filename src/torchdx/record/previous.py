@@ -10,7 +10,7 @@ from torchdx.record.index import runs
 from torchdx.record.reader import read
 
 MAX_BYTES = 5_000_000  # a larger record is not worth the wait
-_STAMP = re.compile(r"-\d{8}-\d{6}-\d+$")  # as `new_path` puts it behind the name
+_STAMP = re.compile(r"-\d{8}-\d{6}-\d{3}-\d+$")  # as `new_path` puts it behind the name
 
 
 def previous(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

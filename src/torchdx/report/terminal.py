@@ -20,6 +20,7 @@ from torchdx.record.model import Record
 from torchdx.rules.base import Evidence, Finding
 from torchdx.rules.ranking import Diagnosis
 
+FEW = 3  # backward passes below which most rules have seen too little
 WIDTH = 100  # columns, where the terminal has as many or does not say
 _COLOURS = {"fault": "red", "suspicion": "yellow", "note": "cyan"}
 _MARKS = {"fault": "✗", "suspicion": "?", "note": "·"}
@@ -118,7 +119,7 @@ def _summary(
             yield Padding(_body(finding), (0, 2, 0, 5))
             yield ""
     else:
-        yield Text("  nothing found", style="bold green")
+        yield _nothing(record)
         yield ""
     yield _facts(record, diagnosis, path)
     for text in _own_failures(record, failure):
@@ -126,9 +127,19 @@ def _summary(
     yield ""
 
 
+def _nothing(record: Record) -> Text:
+    if record.backwards < FEW:
+        seen = f"{record.backwards} backward passes, {record.steps} steps"
+        return Text(f"  nothing found, but little was seen ({seen})", style="bold yellow")
+    return Text("  nothing found", style="bold green")
+
+
 def _title(record: Record) -> str:
     argv = record.meta.get("argv") or ["notebook"]
-    steps = f"{record.steps} step{'s' * (record.steps != 1)}"
+    done = sum(optimizer.steps for optimizer in record.optimizers.values()) or record.steps
+    steps = f"{done} step{'s' * (done != 1)}"
+    stepped = sum(optimizer.steps > 0 for optimizer in record.optimizers.values())
+    steps += f" of {stepped} optimizers" if stepped > 1 else ""
     elapsed = record.end.get("elapsed_s")
     parts = [shown(argv[0]), steps] + ([f"{elapsed:.1f} s"] if elapsed is not None else [])
     return " · ".join(parts)
@@ -209,6 +220,8 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
 
 
 def _own_failures(record: Record, writer: str | None) -> Iterator[str]:
+    if record.torn_bytes:
+        yield f"the record is torn: {record.torn_bytes} bytes behind its last whole frame are lost."
     if failure := record.end.get("failure"):
         yield f"torchdx stopped watching by an error of its own: {failure}"
     if writer:

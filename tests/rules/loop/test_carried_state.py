@@ -85,3 +85,18 @@ def test_a_generator_reached_through_the_judge_of_a_step_before_is_silent(tmp_pa
 
 def test_one_backward_is_too_little(tmp_path):
     assert answers("T05", run(tmp_path, steps=1)) == []
+
+
+def test_a_state_carried_in_a_program_that_steps_by_itself_is_found(tmp_path):
+    def program():
+        model, state = Memory(), torch.zeros(24, 5)
+        for _ in range(30):
+            scores, state = model(ROWS, state)
+            loss = functional.cross_entropy(scores, LABELS)
+            model.zero_grad()
+            loss.backward(retain_graph=True)
+            with torch.no_grad():
+                for parameter in model.out.parameters():
+                    parameter.sub_(0.01 * parameter.grad)
+
+    assert findings("T05", observed(program, tmp_path / "run.dx"))

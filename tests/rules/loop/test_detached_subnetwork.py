@@ -142,3 +142,50 @@ def test_a_few_steps_are_too_few_to_tell(tmp_path):
     record = run(Coded, tmp_path, steps=9)
     assert findings("T02", record) == []
     assert [a.because for a in unclear("T02", record)] == ["only 9 steps were seen"]
+
+
+class Guarded(Coded):
+    """Calls its encoder with gradients off."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            z = torch.tanh(self.encoder(x))
+        return self.head(z)
+
+
+def test_a_part_that_runs_with_gradients_off_is_suspected(tmp_path):
+    record = run(Guarded, tmp_path)
+    (finding,) = findings("T02", record)
+    assert finding.severity == "suspicion"
+    assert finding.text.startswith("encoder runs with gradients switched off inside the forward")
+    assert finding.line.text == "z = torch.tanh(self.encoder(x))"
+    assert answers("A09", record) == []
+
+
+def test_a_part_that_runs_with_gradients_off_on_loaded_weights_is_a_note(tmp_path):
+    (finding,) = findings("T02", run(Guarded, tmp_path, load=Coded().state_dict()))
+    assert finding.severity == "note"
+
+
+def test_a_part_that_runs_with_gradients_off_and_is_frozen_is_silent(tmp_path):
+    def frozen():
+        made = Guarded()
+        made.encoder.requires_grad_(requires_grad=False)
+        return made
+
+    assert answers("T02", run(frozen, tmp_path)) == []
+
+
+def test_a_part_with_an_optimizer_of_its_own_is_found(tmp_path):
+    def program():
+        made = Coded()
+        of_encoder, of_head = sgd(made.encoder), sgd(made.head)
+        for _ in range(12):
+            made.zero_grad()
+            functional.cross_entropy(made(ROWS), LABELS).backward()
+            of_encoder.step()
+            of_head.step()
+
+    (finding,) = findings("T02", observed(program, tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+    assert "2 of 2 trained parameters" in finding.text

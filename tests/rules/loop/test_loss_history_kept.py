@@ -92,8 +92,48 @@ def test_growth_over_two_looks_is_too_little(tmp_path):
         optimizer = sgd(model)
         for _ in range(5):
             loss = step(model, optimizer)
-            total += loss
+            for _ in range(5):
+                total += loss
 
     record = observed(program, tmp_path / "run.dx")
     assert len(record.of("held")) == 2
     assert answers("T06", record) == []
+
+
+class Meter:
+    def __init__(self):
+        self.sum, self.count = 0.0, 0
+
+    def update(self, value):
+        self.sum += value
+        self.count += 1
+
+
+def test_a_sum_inside_an_object_or_a_dict_is_found(tmp_path):
+    def with_meter():
+        model, meter = net(), Meter()
+        optimizer = sgd(model)
+        for _ in range(12):
+            meter.update(step(model, optimizer))
+
+    def with_dict():
+        model, log = net(), {"loss": 0.0}
+        optimizer = sgd(model)
+        for _ in range(12):
+            for key in log:
+                log[key] += step(model, optimizer)
+
+    (finding,) = findings("T06", observed(with_meter, tmp_path / "meter.dx"))
+    assert finding.line.text == "self.sum += value"
+    (finding,) = findings("T06", observed(with_dict, tmp_path / "dict.dx"))
+    assert finding.line.text == "log[key] += step(model, optimizer)"
+
+
+def test_numbers_inside_an_object_are_silent(tmp_path):
+    def program():
+        model, meter = net(), Meter()
+        optimizer = sgd(model)
+        for _ in range(12):
+            meter.update(step(model, optimizer).item())
+
+    assert answers("T06", observed(program, tmp_path / "run.dx")) == []

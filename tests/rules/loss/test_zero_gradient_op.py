@@ -140,3 +140,21 @@ def test_answers_that_were_detached_are_another_sickness(tmp_path):
 
 def test_a_run_without_a_backward_pass_is_silent(tmp_path):
     assert not answers("L18", observed(lambda: net()(inputs()), tmp_path / "run.dx"))
+
+
+def test_a_temperature_fitted_to_labels_made_by_argmax_is_silent(tmp_path):
+    def program():
+        model = net()
+        train(model, lambda m: fn.mse_loss(m(inputs())[:, 0], TARGET))
+        scores = model(inputs()).detach()
+        made = torch.argmax(scores, dim=1)
+        temperature = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([temperature], lr=0.1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            fn.cross_entropy(scores / temperature, made).backward()
+            optimizer.step()
+
+    record = observed(program, tmp_path / "run.dx")
+    assert not answers("L18", record)
+    assert not answers("L17", record)

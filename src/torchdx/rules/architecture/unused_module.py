@@ -43,6 +43,8 @@ def _unused(record: Record, model: Model) -> Iterator[tuple[str, set[str]]]:
     if not record.reached.intersection(model.parameters):
         return
     upstream_of_cut = {name for cut in record.cuts for name in cut.upstream}
+    for event in record.of("called-without-grad"):
+        upstream_of_cut |= record.within(event.facts["model"])
     stepped = {n for o in record.optimizers.values() if o.steps >= STEPS for n in o.parameters}
     told: list[str] = []
     for path in sorted(model.modules, key=lambda path: path.count(".")):

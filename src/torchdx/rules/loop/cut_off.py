@@ -31,7 +31,7 @@ def cut_off(record: Record, operations: Sequence[str]) -> Iterator[CutOff]:
             continue
         for optimizer in record.optimizers.values():
             held = set(optimizer.parameters) - optimizer.frozen
-            if not held & record.reached:
+            if not record.reached & record.optimized:
                 continue
             names = tuple(n for n in cut.upstream if n in held - record.reached - told)
             if names:

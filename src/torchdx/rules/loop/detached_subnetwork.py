@@ -54,3 +54,33 @@ def check(record: Record) -> Iterator[Answer]:
                 ),
             ),
         )
+    yield from _without_grad(record)
+
+
+def _without_grad(record: Record) -> Iterator[Finding]:
+    """Parts that run with gradients off inside a forward that has them, and are to be trained."""
+    for event in record.of("called-without-grad"):
+        path = event.facts["model"]
+        names = record.within(path) & record.trainable - record.reached
+        holders = [o for o in record.optimizers.values() if names & set(o.parameters)]
+        steps = max((o.steps for o in holders), default=0)
+        if not names or steps < STEPS or names != record.within(path) & record.trainable:
+            continue
+        pretrained = loaded(record, sorted(names))
+        yield Finding(
+            text=f"{path} runs with gradients switched off inside the forward: no backward pass "
+            f"reached its {len(names)} parameters in {steps} steps"
+            + (", so that they keep the weights that were loaded" if pretrained else ""),
+            line=event.line,
+            place=path,
+            severity="note" if pretrained else "suspicion",
+            confirm="" if pretrained else f"whether {path} is to stay as it was initialised",
+            evidence=(Evidence("parameters of it that a backward reached", 0, len(names)),),
+            prescriptions=(
+                Prescription(
+                    "attach",
+                    f"call {path} with gradients on, or take it out of the optimizer",
+                    where=path,
+                ),
+            ),
+        )

@@ -102,7 +102,7 @@ def _finding(first: Optimizer, later: list[Optimizer], lower: list[Optimizer]) -
         f"same {len(run.parameters)} parameters: the first run began with a loss of "
         f"{first.first_loss:.4g}, a later "
         f"one with {run.first_loss:.4g}, on weights that had been trained for "
-        f"{max(run.trained.values())} steps",
+        f"{sum(run.trained.values())} steps",
         line=run.line,
         place="run",
         severity="suspicion",

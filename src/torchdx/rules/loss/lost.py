@@ -29,7 +29,9 @@ def lost_roots(record: Record) -> Iterator[Lost]:
     """Every lost root. A program that trains bare tensors has none that is held against it."""
     for event in [*record.of("bare-root"), *record.of("no-parameters")]:
         before = event.facts.get("before", 0)
-        if not event.facts.get("parameter"):
+        graph = record.graphs.get(event.facts.get("graph", 0))
+        trains = graph is not None and not record.optimized.isdisjoint(graph.leaves)
+        if not event.facts.get("parameter") and not trains:
             yield Lost(event, tuple(record.cuts[:before]))
 
 
