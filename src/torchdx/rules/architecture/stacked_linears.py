@@ -19,7 +19,7 @@ Stack Overflow 46181692; Goodfellow et al. 2016, section 6.1 (why hidden layers 
 
 from collections.abc import Iterator, Sequence
 
-from torchdx.graph.model import Line, LossGraph
+from torchdx.graph.model import Line, LossGraph, Node
 from torchdx.record.model import Record
 from torchdx.rules.architecture.layers import Linear, below, linear
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -90,9 +90,9 @@ def _beside(graph: LossGraph, lower: Linear, upper: Linear) -> bool:
         for made_by in graph.inputs(user) if user.op == "Add" else ():
             other = graph.source(made_by)
             layer = None if other is None else linear(graph, other)
-            if layer is not None and layer.node.index != upper.node.index:
-                if _index(below(graph, layer)) == source:
-                    return True
+            elsewhere = layer is not None and layer.node.index != upper.node.index
+            if layer is not None and elsewhere and _index(below(graph, layer)) == source:
+                return True
     return False
 
 
