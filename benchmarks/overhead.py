@@ -2,11 +2,12 @@
 
     python benchmarks/overhead.py [MODEL ...]
 
-Two processes train the same model, one plain and one watched. They are told in turn to run some
-steps (A B B A ...), so that a machine that slows down slows both. Printed per model: the plain
-step, *idle* (ratio of the median step: hooks in place, nothing measured), *default* (median of the
-block ratios, measured steps included), plain against itself (the noise), and what the first 20
-steps cost more, once.
+Processes train the same model, two plain and one watched. They are told in turn to run some steps
+(A B C C B A ...), so that a machine that slows down slows all; and they are made anew some times,
+for processes that are alike differ in speed, the more the smaller the step. Printed per model, as
+medians over these: the plain step, *idle* (ratio of the median step: hooks in place, nothing
+measured), *default* (ratio of whole blocks, measured steps included), plain against itself (the
+noise), and what the first 20 steps cost more, once.
 """
 
 import json
@@ -23,7 +24,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))
 from models import MODELS
 
-BLOCKS = 16
+ROUNDS = 6  # sets of processes
+BLOCKS = 4  # blocks of steps of each
 BLOCK_S = 1.0  # of plain CPU time a block, about
 
 
@@ -81,7 +83,13 @@ class Trainer:
 
 
 def measure(name: str) -> dict[str, float]:
-    """All ratios of one model."""
+    """All ratios of one model: medians over rounds."""
+    rounds = [one_round(name) for _ in range(ROUNDS)]
+    return {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
+
+
+def one_round(name: str) -> dict[str, float]:
+    """The ratios that one set of processes gives."""
     plain, again, watched = (Trainer(name, kind) for kind in ("plain", "plain", "watched"))
     first = {t: sum(t.run(20)) for t in (plain, again, watched)}
     steps = max(5, int(BLOCK_S / (first[plain] / 20)))

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,8 @@ def test_every_fault_is_a_pair_of_programs_that_its_manifest_describes():
     names = {fault.name for fault in listed}
     assert {p.stem for p in (ROOT / "faults" / "sick").glob("*.py")} == names
     assert {p.stem for p in (ROOT / "faults" / "twins").glob("*.py")} == names
+
+
+def test_what_is_made_from_the_rules_is_up_to_date():
+    call = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    assert subprocess.run(call, check=False).returncode == 0, "run: python docs/generate.py"

@@ -10,7 +10,8 @@ from torchdx.events.models import Models
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph import capture, suspects
 from torchdx.graph.growth import Growth
-from torchdx.instruments.looks import Looks, Stillness
+from torchdx.instruments.looks import Looks
+from torchdx.instruments.stillness import Stillness
 
 MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
 MAX_LEAF_SETS = 10_000

@@ -6,19 +6,18 @@ gradients in between. Weights are compared on an even sample of each parameter, 
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.instruments.stillness import LeftOut
+from torchdx.instruments.tensors import nonzero, norms_of, unseen
 
 SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
 DENSE = 5  # steps looked at from the first
-
-Label = Callable[[Any], str]
 
 
 class _State:
@@ -44,17 +43,10 @@ def parameters_of(optimizer: Optimizer) -> list[torch.Tensor]:
     return [p for p in held if p.requires_grad]
 
 
-@contextlib.contextmanager
-def unseen() -> Iterator[None]:
-    """For measuring: no history, and no tensor subclass of the user's gets a say."""
-    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
-        yield
-
-
 class Looks:
     """Looks at chosen steps of every optimizer."""
 
-    def __init__(self, recorder: Recorder, label: Label) -> None:
+    def __init__(self, recorder: Recorder, label: Callable[[Any], str]) -> None:
         self._recorder = recorder
         self._states: dict[int, _State] = {}
         self._left_out = LeftOut(recorder, label)
@@ -70,7 +62,7 @@ class Looks:
         """Count the gradients of earlier steps that are still there."""
         for state in self._states.values():
             if state.looking and state.left != 0:
-                left = _nonzero([p.grad for p in state.parameters()])
+                left = nonzero([p.grad for p in state.parameters()])
                 state.left = left if state.left is None else min(state.left, left)
 
     def after_backward(self) -> None:
@@ -124,7 +116,7 @@ def _measure(state: _State, number: int, step: int) -> dict[str, Any]:
     parameters = state.parameters()
     gradients = [p.grad for p in parameters if p.grad is not None]
     with unseen():
-        norms = _norms(gradients)
+        norms = norms_of(gradients)
         changed, weight, update = _change(parameters, state.before)
     known = None if norms is None else [n for n in norms if n == n]  # noqa: PLR0124  # NaN
     return {
@@ -147,34 +139,6 @@ def _versions(parameters: list[torch.Tensor]) -> list[tuple[int, int]]:
     with contextlib.suppress(RuntimeError):  # tensors made in inference mode count nothing
         return [(id(p.grad), 0 if p.grad is None else p.grad._version) for p in parameters]
     return []
-
-
-def _norms(tensors: list[Any]) -> list[float] | None:
-    """Euclidean norms; sparse and distributed gradients are left out by asking None of them."""
-    dense = [t for t in tensors if type(t) in _DENSE and t.layout is torch.strided]
-    if len(dense) != len(tensors):
-        return None
-    if not dense:
-        return []
-    try:
-        return [float(n) for n in torch.stack(_same_device(torch._foreach_norm(dense))).tolist()]
-    except (RuntimeError, NotImplementedError):
-        return None
-
-
-_DENSE = (torch.Tensor, torch.nn.Parameter)
-
-
-def _same_device(norms: Any) -> list[torch.Tensor]:
-    first = norms[0].device
-    return [n.to(first).float() for n in norms]
-
-
-def _nonzero(gradients: list[Any]) -> int:
-    present = [g for g in gradients if g is not None]
-    with unseen():
-        norms = _norms(present)
-    return 0 if norms is None else sum(n > 0 for n in norms)
 
 
 def _sample(parameter: torch.Tensor) -> torch.Tensor:
@@ -201,90 +165,3 @@ def _change(
         if moved:
             update += float(torch.linalg.vector_norm((new - old).float())) ** 2 * share
     return changed, weight**0.5, update**0.5
-
-
-class Stillness:
-    """Whether weights change at all in a program that calls backward but steps no optimizer."""
-
-    CHECKS = (3, 10, 30, 100, 300)
-    PARAMETERS, ELEMENTS = 64, 256
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._first: list[tuple[weakref.ref[Any], torch.Tensor]] = []
-        self._due: tuple[int, int | None] | None = None
-
-    def backward(self, count: int, leaves: list[Any], line: int | None) -> None:
-        """Called before the backward number `count` with the parameters that it reaches."""
-        if count == 1:
-            with unseen():
-                chosen = leaves[: self.PARAMETERS]
-                self._first = [(weakref.ref(p), _few(p, self.ELEMENTS).clone()) for p in chosen]
-        elif count in self.CHECKS and self._first:
-            self._due = count, line
-
-    def ended(self) -> None:
-        """Called after it, with the gradients that it left."""
-        if self._due is None:
-            return
-        (count, line), self._due = self._due, None
-        alive = [(p, old) for ref, old in self._first if (p := ref()) is not None]
-        with unseen():
-            changed = sum(not torch.equal(_few(p, self.ELEMENTS), old) for p, old in alive)
-            nonzero = _nonzero([p.grad for p, _ in alive])
-        facts = {"backwards": count, "of": len(alive), "changed": changed, "nonzero": nonzero}
-        self._recorder.event("still", line=line, **facts)
-
-
-class LeftOut:
-    """Whether parameters that gradients reach, but no optimizer holds, stay as they are.
-
-    A program may well update some parameters itself; only what is compared is known.
-    """
-
-    CHECKS = (3, 30, 300)  # steps of an optimizer after which is compared
-    PARAMETERS, ELEMENTS = 1_000, 64
-
-    def __init__(self, recorder: Recorder, label: Label) -> None:
-        self._recorder, self._label = recorder, label
-        self._first: dict[int, tuple[weakref.ref[Any], torch.Tensor]] = {}
-        self._waited = 0
-
-    def met(self, leaves: list[Any], held: set[int]) -> bool:
-        """Keep a few elements of each parameter that is in no optimizer; whether there is one."""
-        out = [p for p in leaves if id(p) not in held and isinstance(p, nn.Parameter)]
-        for parameter in out[: self.PARAMETERS]:
-            known = self._first.get(id(parameter))
-            if known is None or known[0]() is not parameter:
-                with unseen():
-                    few = _few(parameter, self.ELEMENTS).clone()
-                self._first[id(parameter)] = (weakref.ref(parameter), few)
-                self._waited = 0
-        if len(self._first) > self.PARAMETERS:
-            self._forget()
-        return bool(out)
-
-    def _forget(self) -> None:
-        self._first = {i: kept for i, kept in self._first.items() if kept[0]() is not None}
-
-    def due(self, step: int) -> bool:
-        """Whether to compare now, after an optimizer's step."""
-        self._waited += bool(self._first) and step > 0
-        return bool(self._first) and self._waited in self.CHECKS
-
-    def compare(self, held: set[int]) -> None:
-        """Record which of them have a gradient and the value that they had."""
-        self._forget()
-        kept = [(ref(), old) for i, (ref, old) in self._first.items() if i not in held]
-        alive = [(p, old) for p, old in kept if p is not None and p.grad is not None]
-        with unseen():
-            flowing = _norms([p.grad for p, _ in alive]) or [1.0] * len(alive)
-            pairs = [pair for pair, norm in zip(alive, flowing, strict=True) if norm > 0]
-            still = [self._label(p) for p, old in pairs if torch.equal(_few(p, self.ELEMENTS), old)]
-        if still:
-            self._recorder.event("left-out", steps=self._waited, params=still)
-
-
-def _few(parameter: torch.Tensor, elements: int) -> torch.Tensor:
-    flat = parameter.detach().reshape(-1)
-    return flat[:: max(1, flat.numel() // elements)]

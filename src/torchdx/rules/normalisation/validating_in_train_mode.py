@@ -38,7 +38,7 @@ def check(record: Record) -> Iterator[Answer]:
     awake = [phase for phase in record.phases if _judged_awake(record, phase)]
     passes = [phase for phase in awake if phase.loader and _a_validation(record, phase)]
     if passes:
-        yield _of_passes(record, passes)
+        yield _of_passes(record, passes[0], [p for p in awake if p.loader == passes[0].loader])
         return
     stretches = _of_same_rows([phase for phase in awake if not phase.loader])
     if stretches and len(_learners(record)) == 1:
@@ -86,8 +86,7 @@ def _learners(record: Record) -> set[int]:
     return {model.id for model in record.models if not held.isdisjoint(model.parameters)}
 
 
-def _of_passes(record: Record, passes: list[Phase]) -> Finding:
-    first = passes[0]
+def _of_passes(record: Record, first: Phase, passes: list[Phase]) -> Finding:
     checked = [p for p in record.phases if p.validation and p.loader == first.loader]
     modules = _modules(first)
     return Finding(

@@ -1,0 +1,49 @@
+"""How tensors are measured: unseen by the program, and only where a number can be had."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+
+@contextlib.contextmanager
+def unseen() -> Iterator[None]:
+    """For measuring: no history, and no tensor subclass of the user's gets a say."""
+    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+        yield
+
+
+def norms_of(tensors: list[Any]) -> list[float] | None:
+    """Euclidean norms; sparse and distributed gradients are left out by asking None of them."""
+    dense = [t for t in tensors if type(t) in _DENSE and t.layout is torch.strided]
+    if len(dense) != len(tensors):
+        return None
+    if not dense:
+        return []
+    try:
+        return [float(n) for n in torch.stack(_same_device(torch._foreach_norm(dense))).tolist()]
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+_DENSE = (torch.Tensor, torch.nn.Parameter)
+
+
+def _same_device(norms: Any) -> list[torch.Tensor]:
+    first = norms[0].device
+    return [n.to(first).float() for n in norms]
+
+
+def nonzero(gradients: list[Any]) -> int:
+    """How many of these are there and not all zeros."""
+    present = [g for g in gradients if g is not None]
+    with unseen():
+        norms = norms_of(present)
+    return 0 if norms is None else sum(n > 0 for n in norms)
+
+
+def few_of(parameter: torch.Tensor, elements: int) -> torch.Tensor:
+    """Some elements, evenly taken."""
+    flat = parameter.detach().reshape(-1)
+    return flat[:: max(1, flat.numel() // elements)]
