@@ -10,6 +10,13 @@ from torch.utils.data import DataLoader
 
 torch.set_num_threads(1)
 
+
+def pytest_make_parametrize_id(config, val, argname):
+    """A function's name, which is the same in every process; its address is not."""
+    del config, argname
+    return val.__name__ if callable(val) and hasattr(val, "__name__") else None
+
+
 _WATCHED = [
     (torch.autograd, "backward"),
     (torch.autograd, "grad"),

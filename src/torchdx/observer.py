@@ -435,7 +435,7 @@ class Observer:
         facts: dict[str, Any] = {
             "cls": type(thing).__name__,
             "name": name,
-            "value": str(value)[:60],
+            "value": f"{value:.6g}" if isinstance(value, float) else str(value)[:60],
         }
         if name == "requires_grad":
             facts["model"] = self._names.path(thing)

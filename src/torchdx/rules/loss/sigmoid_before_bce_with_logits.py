@@ -41,7 +41,7 @@ def check(record: Record) -> Iterator[Answer]:
             yield Finding(
                 text=f"the scores go through a {first} in the model and through the sigmoid of the "
                 f"loss: no row can get less than 0.5 or more than 0.73, and with {positive:.0%} of "
-                f"the targets at 1 the loss cannot fall below {floor:.2f}",
+                f"the targets at 1, as in the first batch, the loss cannot fall below {floor:.2f}",
                 line=inner.line or head.line or graph.backward,
                 place="loss",
                 evidence=(

@@ -154,7 +154,7 @@ def _finding(summed: _Summed, optimizer: Optimizer, steps: list[float], harm: _H
     return Finding(
         text=f"the loss is a sum over {summed.rows} rows, so that {optimizer.cls}'s learning rate "
         f"of {rate:g} acts like {rate * summed.weight:.3g} on a mean: one of the first steps "
-        f"changed the weights by {step:.0%} of their size, and {harm.text}",
+        f"changed the weights by {step:.3g} times their size, and {harm.text}",
         line=summed.node.line or summed.graph.backward,
         place="loss",
         evidence=(
