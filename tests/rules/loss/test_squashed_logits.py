@@ -35,7 +35,9 @@ def test_a_dropout_on_the_scores_is_found(tmp_path):
     assert finding.prescriptions[0].text == "move the dropout before the last layer"
 
 
-@pytest.mark.parametrize("squash", [fn.gelu, fn.silu, fn.elu, torch.tanh], ids=str)
+@pytest.mark.parametrize(
+    "squash", [fn.gelu, fn.silu, fn.elu, torch.tanh], ids=lambda function: function.__name__
+)
 def test_other_functions_that_bound_the_scores_are_found(squash, tmp_path):
     assert findings("L14", run(squash, tmp_path))
 
