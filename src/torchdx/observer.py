@@ -33,9 +33,10 @@ from torchdx.graph.names import Names
 from torchdx.graph.sightings import Sightings
 from torchdx.instruments import held
 from torchdx.instruments.checkpoints import Checkpoints
+from torchdx.instruments.knobs import Knobs
 from torchdx.instruments.looks import Looks
 from torchdx.instruments.losses import Losses
-from torchdx.instruments.optimizers import OPTIMIZER_WORDS, Optimizers
+from torchdx.instruments.optimizers import Optimizers
 from torchdx.instruments.randomness import Randomness
 from torchdx.rules.base import Finding
 from torchdx.rules.ranking import Diagnosis, diagnose
@@ -43,6 +44,7 @@ from torchdx.rules.ranking import Diagnosis, diagnose
 LENS_STEPS = 5  # optimizer steps whose forwards are watched from the first
 HELD_FROM = 4  # optimizer steps before variables are searched for losses
 QUIET_DENSE = 50  # stretches without gradients, from one line, that are watched one by one
+JUDGED_WITHOUT_STEPS = (12, 120, 1200)  # backward passes of a program that steps no optimizer
 TOTALS_SHARE = 0.02  # counts are written again when this share of the run has gone by since
 
 Told = Callable[[Finding], None]
@@ -94,6 +96,7 @@ class Observer:
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names, self._loop)
         self._randomness = Randomness(recorder)
+        self._knobs = Knobs(recorder, self._models)
         self._data = Numbers()
         self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._judged = Sparse(3, ratio=2.0)
@@ -102,7 +105,6 @@ class Observer:
         self._cuts_seen: set[tuple[str, int | None]] = set()
         self._weighted: set[int] = set()
         self._modes_seen: set[tuple[int | None, bool]] = set()
-        self._knobs_read: set[tuple[str, str]] = set()
         self._seed_state = 0
         self._reported: set[str] = set()
         self._began = self._totals_at = time.monotonic()
@@ -219,6 +221,8 @@ class Observer:
         self._looks.after_backward()
         self._sightings.ended()
         self._deep.after_backward()
+        if not self._loop.optimizer_steps and self._loop.backwards in JUDGED_WITHOUT_STEPS:
+            self._judge()
 
     @_safely
     def optimizer_made(self, optimizer: Optimizer) -> None:
@@ -424,35 +428,12 @@ class Observer:
     @_safely
     def knob_set(self, thing: Any, name: str, value: Any) -> None:
         """An attribute was set that nothing reads."""
-        module = type(thing).__module__
-        if not isinstance(thing, nn.Module) and not module.startswith("torch."):
-            return
-        line = self.recorder.frames.here()
-        if line is None:
-            return
-        has = sum(p.requires_grad for p in thing.parameters()) if name == "requires_grad" else 0
-        total = sum(1 for _ in thing.parameters()) if name == "requires_grad" else 0
-        facts: dict[str, Any] = {
-            "cls": type(thing).__name__,
-            "name": name,
-            "value": f"{value:.6g}" if isinstance(value, float) else str(value)[:60],
-        }
-        if name == "requires_grad":
-            facts["model"] = self._names.path(thing)
-            facts["params"] = [self._models.label(p) for p in thing.parameters()][:2000]
-        elif name in OPTIMIZER_WORDS and isinstance(thing, Optimizer):
-            real = thing.param_groups[0].get("lr" if name == "learning_rate" else name)
-            facts["real"] = str(real)
-        self.recorder.event("knob", line=line, trainable=has, parameters=total, **facts)
+        self._knobs.set(thing, name, value)
 
     @_safely
     def knob_read(self, thing: Any, name: str) -> None:
-        """Such an attribute is read after all, by the program itself."""
-        line = self.recorder.frames.here()
-        key = (type(thing).__name__, name)
-        if line is not None and key not in self._knobs_read:
-            self._knobs_read.add(key)
-            self.recorder.event("knob-read", line=line, cls=key[0], name=name)
+        """Such an attribute is read after all."""
+        self._knobs.read(thing, name)
 
     def leaving(self, code: int) -> None:
         """`os._exit(code)` is about to run: nothing of ours will run after it."""

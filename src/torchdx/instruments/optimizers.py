@@ -15,7 +15,6 @@ _SETTINGS = (
     "step_size gamma milestones T_max T_0 T_mult eta_min total_steps total_iters power patience "
     "factor max_lrs start_factor end_factor"
 ).split()
-OPTIMIZER_WORDS = ("lr", "learning_rate", "weight_decay", "momentum", "betas", "eps")
 _DENSE_RATES = 200  # changes of the learning rate recorded one by one
 
 
