@@ -1,5 +1,6 @@
 """`torchdx run`: an unchanged script is observed."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -72,7 +73,8 @@ def _free(record: Path, *, force: bool) -> Path:
         if path.exists() and not force:
             msg = f"there is a record {path} already. Name another, or replace it: --force."
             raise CallError(msg)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the writer will say why, once
+            path.unlink()
     return record.absolute()
 
 

@@ -135,31 +135,3 @@ def test_an_encoder_and_a_head_that_are_two_models_are_silent(tmp_path):
 def test_one_linear_layer_alone_says_nothing(tmp_path):
     program = lambda: fit(nn.Linear(FEATURES, CLASSES))  # noqa: E731
     assert not answers("A01", observed(program, tmp_path / "run.dx"))
-
-
-class Residual(nn.Module):
-    """A feed-forward block beside a residual stream, with or without its non-linearity."""
-
-    def __init__(self, *, act):
-        super().__init__()
-        self.into, self.up, self.down = nn.Linear(20, 16), nn.Linear(16, 32), nn.Linear(32, 16)
-        self.norm, self.out, self.act = nn.LayerNorm(16), nn.Linear(16, 5), act
-
-    def forward(self, x):
-        h = self.into(x)
-        return self.out(torch.relu(h + self.down(self.act(self.up(self.norm(h))))))
-
-
-@pytest.mark.parametrize(("act", "found"), [(nn.Identity(), True), (nn.GELU(), False)])
-def test_a_feed_forward_block_beside_a_residual_stream(tmp_path, act, found):
-    def program():
-        torch.manual_seed(0)
-        model = Residual(act=act)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        x, y = torch.randn(16, 20), torch.arange(16) % 5
-        for _ in range(4):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-
-    assert bool(findings("A01", observed(program, tmp_path / "run.dx"))) is found

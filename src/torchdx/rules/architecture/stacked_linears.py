@@ -19,7 +19,7 @@ Stack Overflow 46181692; Goodfellow et al. 2016, section 6.1 (why hidden layers 
 
 from collections.abc import Iterator, Sequence
 
-from torchdx.graph.model import Line, LossGraph, Node
+from torchdx.graph.model import Line, LossGraph
 from torchdx.record.model import Record
 from torchdx.rules.architecture.layers import Linear, below, linear
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -54,7 +54,7 @@ def _pairs(record: Record, graph: LossGraph) -> dict[tuple[str, str], Pair]:
         if (
             _redundant(lower, upper)
             and _together(record, lower, upper)
-            and not _beside(graph, lower, upper)
+            and not _beside(graph, upper)
         ):
             found[lower.weight, upper.weight] = (lower, upper)
     return found
@@ -83,21 +83,10 @@ def _together(record: Record, lower: Linear, upper: Linear) -> bool:
     return one_model and not apart
 
 
-def _beside(graph: LossGraph, lower: Linear, upper: Linear) -> bool:
-    """Whether they are an adapter: added to what a linear layer makes of the same input."""
-    source = _index(below(graph, lower))
-    for user in graph.consumers(upper.node, through=_SCALING):
-        for made_by in graph.inputs(user) if user.op == "Add" else ():
-            other = graph.source(made_by)
-            layer = None if other is None else linear(graph, other)
-            elsewhere = layer is not None and layer.node.index != upper.node.index
-            if layer is not None and elsewhere and _index(below(graph, layer)) == source:
-                return True
-    return False
-
-
-def _index(node: Node | None) -> int | None:
-    return None if node is None else node.index
+def _beside(graph: LossGraph, upper: Linear) -> bool:
+    """Whether its result is added to something else: an adapter beside a layer."""
+    users = graph.consumers(upper.node, through=_SCALING)
+    return any(user.op == "Add" and len(graph.inputs(user)) > 1 for user in users)
 
 
 def _all_linear(graph: LossGraph) -> bool:
