@@ -35,10 +35,10 @@ test: env data
 	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
 check: env data
-	$(BIN)/ruff format --check src tests faults benchmarks
-	$(BIN)/ruff check src tests faults benchmarks
+	$(BIN)/ruff format --check src tests faults benchmarks docs
+	$(BIN)/ruff check src tests faults benchmarks docs
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --doctest-modules src
+	$(BIN)/python -m pytest -q --doctest-modules src --ignore=src/torchdx/demo/train.py --ignore=src/torchdx/boot/site
 	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
 check-all: check
