@@ -343,10 +343,11 @@ class Observer:
     @_safely
     def mode_set(self, module: Any, *, training: bool) -> None:
         """`module.train(training)` was called on a whole model, not on a part by its parent."""
+        if self._names.parent(module) is not None:
+            return
+        self._lens.mode_set(training=training)
         line = self.recorder.frames.here()
-        if self._names.parent(module) is None:
-            self._lens.mode_set(training=training)
-        if (line, training) not in self._modes_seen and self._names.parent(module) is None:
+        if (line, training) not in self._modes_seen:
             self._modes_seen.add((line, training))
             path = self._names.path(module)
             self.recorder.event("mode", line=line, model=path, training=training)
