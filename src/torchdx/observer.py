@@ -28,15 +28,23 @@ from torchdx.events.models import Models
 from torchdx.events.numbers import Numbers
 from torchdx.events.patches import Patches
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.events.sampling import Sampling
 from torchdx.graph import capture
 from torchdx.graph.names import Names
 from torchdx.graph.sightings import Sightings
 from torchdx.instruments import held
+from torchdx.instruments.batches import Batches
 from torchdx.instruments.checkpoints import Checkpoints
+from torchdx.instruments.governor import BUDGET, Governor, Level
+from torchdx.instruments.inputs import Inputs
 from torchdx.instruments.knobs import Knobs
+from torchdx.instruments.layers import Layers
 from torchdx.instruments.looks import Looks
 from torchdx.instruments.losses import Losses
+from torchdx.instruments.neighbours import Neighbours
 from torchdx.instruments.optimizers import Optimizers
+from torchdx.instruments.overlap import Overlap
+from torchdx.instruments.predictions import Predictions
 from torchdx.instruments.randomness import Randomness
 from torchdx.rules.base import Finding
 from torchdx.rules.ranking import Diagnosis, diagnose
@@ -70,9 +78,17 @@ class Observer:
         recorder: where what is seen goes.
         told: called once for each finding, while the run goes on.
         eager: whether a compiled program's first step may run eagerly, to see its loss graph.
+        budget: the share of the program's time that measuring may take, 0 to 1.
     """
 
-    def __init__(self, recorder: Recorder, *, told: Told | None = None, eager: bool = True) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        told: Told | None = None,
+        eager: bool = True,
+        budget: float = BUDGET,
+    ) -> None:
         self.recorder = recorder
         self.live = self.busy = False
         self.failure: str | None = None
@@ -89,9 +105,27 @@ class Observer:
         cuts = Cuts(recorder.frames, self._shielded(self._cut))
         self._by_hand = ByHand(recorder, self._names)
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
+        self._governor = Governor(budget)
+        self._sampling = Sampling(recorder, self._governor, lambda: self._lens.arm("sample"))
         self._lens = Lens(
-            recorder, self._loop, self._names, safely=self._shielded, called=self._deep.forward
+            recorder,
+            self._loop,
+            self._names,
+            safely=self._shielded,
+            sampling=self._sampling,
         )
+        layers = Layers(recorder, self._names)
+        self._sampling.model_called = self._deep.forward
+        self._sampling.module_called = layers.called
+        batches = Batches(recorder)
+        self._sampling.instruments = [
+            layers,
+            Predictions(recorder),
+            batches,
+            Inputs(recorder, batches),
+            Neighbours(recorder, batches),
+            Overlap(recorder, batches),
+        ]
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names, self._loop)
@@ -100,7 +134,7 @@ class Observer:
         self._data = Numbers()
         self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._judged = Sparse(3, ratio=2.0)
-        self._off_depth = 0
+        self._off_depth = self._stepped = 0
         self._quiet: dict[int | None, tuple[Sparse, int]] = {}
         self._cuts_seen: set[tuple[str, int | None]] = set()
         self._weighted: set[int] = set()
@@ -145,7 +179,9 @@ class Observer:
         for finding in diagnosis.findings:
             self._keep(finding)
         elapsed = time.monotonic() - self._began
-        times = {"elapsed_s": elapsed, "spent_s": self.spent_s, "failure": self.failure}
+        sampled = {level.name.lower(): n for level, n in self._governor.counts.items()}
+        facts = {"failure": self.failure, "sampled": sampled, "budget": self._governor.budget}
+        times = {"elapsed_s": elapsed, "spent_s": self.spent_s, **facts}
         self.recorder.emit({"e": "end", **times, **end}, now=True)
         self.recorder.writer.close()
         return diagnosis
@@ -190,6 +226,7 @@ class Observer:
         self._loop.close()
         self._lens.collected()
         self._losses.flush()
+        self._sampling.flush()
         self._sightings.close()
         self._totals()
 
@@ -208,7 +245,9 @@ class Observer:
         line = self.recorder.frames.here()
         self._looks.before_backward()
         self._lens.backward()
-        self._loop.backward(line, self._sightings.backward(root, line))
+        graph = self._sightings.backward(root, line)
+        self._loop.backward(line, graph)
+        self._sampling.before_backward(root, graph, line)
         self.recorder.writer.release()
         self._losses.backward(root)
 
@@ -219,6 +258,7 @@ class Observer:
             text = f"{type(error).__name__}: {error}"[:300]
             self.recorder.event("backward-failed", text=text)
         self._looks.after_backward()
+        self._sampling.after_backward()
         self._sightings.ended()
         self._deep.after_backward()
         if not self._loop.optimizer_steps and self._loop.backwards in JUDGED_WITHOUT_STEPS:
@@ -255,7 +295,12 @@ class Observer:
         self.recorder.writer.release()
         self._optimizers.stepped(optimizer, number)
         self._losses.step()
-        if self._looks.after_step(number, step, line) and step >= HELD_FROM:
+        if step > self._stepped:
+            self._stepped = step
+            self._lens.disarm("sample")
+            self._sampling.stepped(step, self.spent_s)
+        sampled = self._sampling.level is Level.FULL
+        if self._looks.after_step(number, step, line, sampled=sampled) and step >= HELD_FROM:
             held.look(self.recorder)
         self._deep.maybe_end()
         if self.recorder.steps == BY_HAND_AFTER:
@@ -460,9 +505,12 @@ class Observer:
     def _judge(self) -> None:
         """Ask the rules, and tell what is new."""
         self._totals()
+        self._sampling.flush()
         for finding in diagnose(self.recorder.record, live=True).findings:
-            if self._keep(finding) and self._told is not None:
-                self._told(finding)
+            if self._keep(finding):
+                self._governor.alarm()
+                if self._told is not None:
+                    self._told(finding)
 
     def _keep(self, finding: Finding) -> bool:
         """Write a finding down; False when it was before."""

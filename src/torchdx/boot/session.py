@@ -30,10 +30,12 @@ class Options:
 
     quiet   print nothing but what went wrong with torchdx itself
     eager   a compiled program's first step may run eagerly
+    budget  the share of the program's time that measuring may take, 0 to 1
     """
 
     quiet: bool = False
     eager: bool = True
+    budget: float = 0.02
 
 
 class Session:
@@ -99,7 +101,12 @@ class Session:
                 **self._facts,
             }
         )
-        self._observer = Observer(recorder, told=self._tell, eager=self._options.eager)
+        self._observer = Observer(
+            recorder,
+            told=self._tell,
+            eager=self._options.eager,
+            budget=self._options.budget,
+        )
         self._observer.on_exit = self._leaving
         self._observer.start()
 

@@ -21,6 +21,13 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.option("-f", "--force", is_flag=True, help="Replace the record that --record names.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the record is kept.")
 @click.option("--no-eager", is_flag=True, help="Never run a compiled program's step eagerly.")
+@click.option(
+    "--budget",
+    default="2%",
+    show_default=True,
+    callback=lambda _context, _option, text: _share(text),
+    help="Share of the program's time that measuring may take, beyond the first 20 steps.",
+)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
 def command(
     arguments: tuple[str, ...],
@@ -30,6 +37,7 @@ def command(
     force: bool,
     quiet: bool,
     no_eager: bool,
+    budget: float,
 ) -> int:
     r"""Run a script or module under observation.
 
@@ -46,7 +54,7 @@ def command(
         raise CallError(msg)
     told = program.parse(arguments, module=module)
     path = _path_for(told.name).absolute() if record is None else _free(record, force=force)
-    options = Options(quiet=quiet, eager=not no_eager)
+    options = Options(quiet=quiet, eager=not no_eager, budget=budget)
     facts = {"argv": list(arguments), "module": module, "folder": told.folder}
     os.environ.update(environment(path, options))
     session = Session(path, options, facts)
@@ -60,6 +68,19 @@ def command(
         status = -signal.SIGINT
     session.ended_with(status)
     return status
+
+
+def _share(text: str) -> float:
+    """`2%` or `0.02` as 0.02."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        msg = f"--budget {text}: not a share. Say 2% or 0.02, between 0% and 100%."
+        raise CallError(msg)
+    return share
 
 
 def _free(record: Path, *, force: bool) -> Path:

@@ -20,7 +20,7 @@ _STACK_ENTRY = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?P<f
 _FUNCTIONAL = str(Path("torch", "nn", "functional.py"))
 
 
-_CALL_CODE = nn.Module._call_impl.__code__
+CALL_CODE = nn.Module._call_impl.__code__
 _OURS_AND_TORCH = tuple(str(path) + "/" for path in (Path(__file__).parents[1], *torch.__path__))
 
 
@@ -111,7 +111,7 @@ class Frames:
         """Whether a module of torch is being called, further out."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if frame.f_code is _CALL_CODE:
+            if frame.f_code is CALL_CODE:
                 return True
             frame = frame.f_back
         return False

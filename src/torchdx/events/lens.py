@@ -18,6 +18,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchdx.events.frames import variables_of
 from torchdx.events.loop import Loop, Pass
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.events.sampling import Sampling
 from torchdx.graph import capture
 from torchdx.graph.names import Names
 
@@ -50,10 +51,10 @@ class Lens:
         names: Names,
         *,
         safely: Safely,
-        called: Callable[[], None],
+        sampling: Sampling,
     ) -> None:
         self._recorder, self._loop, self._names = recorder, loop, names
-        self._model_called = called
+        self._sampling = sampling
         self._seen_before, self._seen_after = safely(self._before), safely(self._after)
         self._handles: list[Any] = []
         self._reasons: set[str] = set()
@@ -81,7 +82,9 @@ class Lens:
             self._depth = 0
             self._handles = [
                 torch_module.register_module_forward_pre_hook(self._pre_hook),
-                torch_module.register_module_forward_hook(self._hook, always_call=True),
+                torch_module.register_module_forward_hook(
+                    self._hook, with_kwargs=True, always_call=True
+                ),
             ]
 
     def disarm(self, *reasons: str) -> None:
@@ -152,10 +155,10 @@ class Lens:
             return
         self._seen_before(module, args)
 
-    def _hook(self, _module: nn.Module, _args: Any, output: Any) -> None:
+    def _hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if torch.compiler.is_compiling():
             return
-        self._seen_after(output)
+        self._seen_after(module, args, kwargs, output)
 
     def _before(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
@@ -182,16 +185,16 @@ class Lens:
             self._off[path] = self._recorder.frames.here()
 
     def _top_called(self, module: nn.Module, args: Any, *, grad: bool) -> None:
-        self._model_called()
         self._names.adopt(module)
         self._whole = self._names.parent(module) is None
         self._given = frozenset(map(id, args))
         line = self._recorder.frames.here()
+        path = self._names.path(self._names.unwrap(module))
+        self._sampling.called(module, path, args, learning=grad, line=line)
         if grad and any(p.requires_grad for p in module.parameters()):
             self._called_with[module] = _mode(module, line)
         if not grad and module.training and self._collecting and self._without_grad < _WITHOUT_GRAD:
             self._without_grad += 1
-            path = self._names.path(self._names.unwrap(module))
             self._recorder.event("forward-without-grad", line=line, model=path)
         self._pass = self._loop.forward(grad=grad, line=line)
         if self._pass is not None:
@@ -209,20 +212,28 @@ class Lens:
         current.chosen = self._chosen_at == self._loop.backwards
         current.line = line or current.line
 
-    def _after(self, output: Any) -> None:
+    def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         self._depth = max(0, self._depth - 1)
+        self._sampling.inner(module, args, output)
         if self._depth == 0 and self._collecting:
             made_by = {p for tensor in tensors_in(output) for p in capture.leaves(tensor)}
             self._returned.update(filter(None, map(self._names.of, made_by)))
-        if self._depth == 0 and self._pass is not None:
+        if self._depth == 0:
             current, self._pass = self._pass, None
-            if current.backwards == 0 and (current.batch is not None or current.loader == 0):
-                self._score(current, output)
+            labels = None
+            if (
+                current is not None
+                and current.backwards == 0
+                and (current.batch is not None or current.loader == 0)
+            ):
+                labels = self._score(current, output)
+            loader = 0 if current is None else current.loader
+            self._sampling.returned(kwargs, output, labels, loader)
 
-    def _score(self, current: Pass, output: Any) -> None:
-        """Hold a model's answer against the labels of its batch, once a batch."""
+    def _score(self, current: Pass, output: Any) -> torch.Tensor | None:
+        """Hold a model's answer against the labels of its batch, once a batch; returns them."""
         if current.batch is not None and self._scored is current.batch:
-            return
+            return None
         answer, labels = first_tensor(output), None
         if answer is not None and answer.dim() and answer.numel() and answer.is_floating_point():
             if current.batch is None:
@@ -230,7 +241,7 @@ class Lens:
             else:
                 labels = _labels_for(answer, current.batch)
         if answer is None or labels is None:
-            return
+            return None
         self._scored = current.batch
         with torch.no_grad():
             rows = len(answer)
@@ -245,6 +256,7 @@ class Lens:
                 current.scored += rows
             current.loss_sum += float(loss) * rows
             current.measured += rows
+        return labels
 
     def _labels_nearby(self, answer: torch.Tensor) -> torch.Tensor | None:
         """The one variable of the calling function that can be the labels of `answer`."""

@@ -1,6 +1,7 @@
 """Where all that is seen goes: onto disk and into the record that live rules read."""
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from torchdx.events.frames import Frames
@@ -19,6 +20,7 @@ class Recorder:
         self.record = Record()
         self.frames = Frames(self.emit, entry)
         self.steps = 0
+        self._places: dict[tuple[str, ...], int] = {}
 
     def emit(self, entry: dict[str, Any], *, now: bool = False) -> None:
         """Take one entry."""
@@ -29,6 +31,24 @@ class Recorder:
         """Take one event with what is known about it."""
         at = self.frames.here() if line is None else line
         self.emit({"e": "event", "kind": kind, "step": self.steps, "line": at, "facts": facts})
+
+    def signals(self, step: int, values: Mapping[str, Mapping[str, float]]) -> None:
+        """Take what was measured at a step: signal -> place -> value (`""`: the run itself)."""
+        groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
+        for signal, by_place in values.items():
+            if by_place:
+                row = [float(f"{value:.5g}") for value in by_place.values()]
+                groups.setdefault(tuple(by_place), {})[signal] = row
+        for places, rows in groups.items():
+            self.emit({"e": "signals", "step": step, "places": self._listed(places), "v": rows})
+
+    def _listed(self, places: tuple[str, ...]) -> int:
+        """The number of a list of places; it is written down once."""
+        number = self._places.get(places)
+        if number is None:
+            number = self._places[places] = len(self._places) + 1
+            self.emit({"e": "places", "id": number, "names": places})
+        return number
 
 
 class Sparse:

@@ -119,21 +119,22 @@ def _scalars(node: Any) -> Emitted:
         except (AttributeError, RuntimeError):
             continue
         if not isinstance(value, torch.Tensor):
-            saved[name] = _signed(value)
+            saved[name] = signed(value)
     return saved
 
 
-def _signed(value: Any) -> Any:
+def signed(value: Any) -> Any:
+    """Torch hands negative numbers out as unsigned ones of 64 bits; as they were meant."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
         return value - _WRAP if value >= _WRAP >> 1 else value
     if isinstance(value, tuple | list):
-        return [_signed(item) for item in value]
+        return [signed(item) for item in value]
     return value if isinstance(value, float | str) else str(value)
 
 
-def _tensor(node: Any, name: str) -> torch.Tensor | None:
+def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
     """A tensor that autograd kept; None when it is gone, was changed in place, or is absent."""
     try:
         value = getattr(node, name)
@@ -156,14 +157,14 @@ def _number(node: Any, name: str) -> float | None:
     value = getattr(node, name, None)
     if isinstance(value, int | float):  # a number of Python's is kept as such
         return float(value)
-    value = _tensor(node, name)
+    value = saved_tensor(node, name)
     return float(value) if value is not None and value.numel() == 1 else None
 
 
 def _head_values(node: Any, op: str) -> Emitted:
     values: Emitted = {}
     with contextlib.suppress(RuntimeError), torch.no_grad():
-        target, given = _tensor(node, "_saved_target"), _tensor(node, "_saved_self")
+        target, given = saved_tensor(node, "_saved_target"), saved_tensor(node, "_saved_self")
         if target is not None and target.numel():
             values |= _target_values(target)
         if given is not None and given.numel() and given.is_floating_point():
@@ -172,7 +173,7 @@ def _head_values(node: Any, op: str) -> Emitted:
             if op.startswith("NllLoss"):
                 values |= _log_probability_values(given)
         for name in ("weight", "pos_weight"):
-            weight = _tensor(node, f"_saved_{name}")
+            weight = saved_tensor(node, f"_saved_{name}")
             if weight is not None and weight.numel() <= _MAX_CLASSES:
                 values[name] = weight.float().flatten().tolist()
         if _weighted(op, values):
@@ -211,14 +212,14 @@ def label_counts(node: Any, values: Emitted) -> list[float]:
 
     For units with a `pos_weight`, first the rows that ask for no, then for yes, unit by unit.
     """
-    target = _tensor(node, "_saved_target")
+    target = saved_tensor(node, "_saved_target")
     if target is None:
         return []
     if "pos_weight" in values:
         return _yes_and_no(target, len(values["pos_weight"]))
     classes = len(values["weight"])
     flat = target.flatten()
-    ignored = _signed(getattr(node, "_saved_ignore_index", -100))
+    ignored = signed(getattr(node, "_saved_ignore_index", -100))
     kept = flat[(flat != ignored) & (flat >= 0) & (flat < classes)]
     return [int(n) for n in torch.bincount(kept, minlength=classes).tolist()]
 

@@ -1,13 +1,18 @@
 """Measures single optimizer steps closely: gradients, real weight change, what was left over.
 
 A look begins when the step before it ends, so that it can tell whether anything cleared the
-gradients in between. Weights are compared on an even sample of each parameter, before and after.
+gradients in between. Weights are compared on an even sample of each parameter, before and after,
+so that the change is the real one, whatever the optimizer.
+
+Signals, one place a parameter: `gradient.norm`, `weight.norm`, `update.norm`, Euclidean, in the
+units of gradient and weight; the gradient as the optimizer was given it.
 """
 
 import contextlib
+import math
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.optim import Optimizer
@@ -18,6 +23,7 @@ from torchdx.instruments.tensors import nonzero, norms_of, unseen
 
 SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
 DENSE = 5  # steps looked at from the first
+MAX_PLACES = 400  # parameters whose norms are told one by one
 
 
 class _State:
@@ -47,7 +53,7 @@ class Looks:
     """Looks at chosen steps of every optimizer."""
 
     def __init__(self, recorder: Recorder, label: Callable[[Any], str]) -> None:
-        self._recorder = recorder
+        self._recorder, self._label = recorder, label
         self._states: dict[int, _State] = {}
         self._left_out = LeftOut(recorder, label)
 
@@ -96,8 +102,11 @@ class Looks:
             with unseen():
                 state.before = [_sample(p).clone() for p in state.parameters()]
 
-    def after_step(self, number: int, step: int, line: int | None) -> bool:
-        """Finish the look, if one is under way; returns whether there was one."""
+    def after_step(self, number: int, step: int, line: int | None, *, sampled: bool) -> bool:
+        """Finish the look, if one is under way; returns whether there was one.
+
+        The next step is looked at when it is `sampled` anyway, or when its number is chosen.
+        """
         state = self._states.get(number)
         if state is None:
             return False
@@ -105,33 +114,41 @@ class Looks:
             self._left_out.compare(self._held())
         was_looking = state.looking
         if was_looking:
-            self._recorder.emit({"e": "look", **_measure(state, number, step), "line": line})
+            self._recorder.emit({"e": "look", **self._measure(state, number, step), "line": line})
         state.before = state.backward = state.left = None
         state.edited = False
-        state.looking = state.sparse.due(step + 1)
+        state.looking = state.sparse.due(step + 1) or sampled
         return was_looking
 
-
-def _measure(state: _State, number: int, step: int) -> dict[str, Any]:
-    parameters = state.parameters()
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    with unseen():
-        norms = norms_of(gradients)
-        changed, weight, update = _change(parameters, state.before)
-    known = None if norms is None else [n for n in norms if n == n]  # noqa: PLR0124  # NaN
-    return {
-        "optimizer": number,
-        "step": step,
-        "parameters": len(parameters),
-        "none": len(parameters) - len(gradients),
-        "zero": 0 if norms is None else sum(n == 0 for n in norms),
-        "changed": changed,
-        "stale": state.left or 0,
-        "grad_norm": None if known is None else sum(n * n for n in known) ** 0.5,
-        "weight_norm": weight,
-        "update_norm": update,
-        "edited": state.edited,
-    }
+    def _measure(self, state: _State, number: int, step: int) -> dict[str, Any]:
+        parameters = state.parameters()
+        given = [p for p in parameters if p.grad is not None]
+        with unseen():
+            norms = norms_of([p.grad for p in given])
+            changes = _changes(parameters, state.before)
+        known = None if norms is None else [n for n in norms if math.isfinite(n)]
+        names = [self._label(p) for p in parameters[:MAX_PLACES]]
+        signals = {}
+        if norms is not None:
+            kept = zip(given[:MAX_PLACES], norms, strict=False)
+            signals["gradient.norm"] = {self._label(p): norm for p, norm in kept}
+        if changes is not None:
+            signals["weight.norm"] = dict(zip(names, (c.weight for c in changes), strict=False))
+            signals["update.norm"] = dict(zip(names, (c.update for c in changes), strict=False))
+        self._recorder.signals(step, signals)
+        return {
+            "optimizer": number,
+            "step": step,
+            "parameters": len(parameters),
+            "none": len(parameters) - len(given),
+            "zero": 0 if norms is None else sum(n == 0 for n in norms),
+            "changed": sum(c.moved for c in changes or ()),
+            "stale": state.left or 0,
+            "grad_norm": None if known is None else math.hypot(*known),
+            "weight_norm": None if changes is None else math.hypot(*(c.weight for c in changes)),
+            "update_norm": None if changes is None else math.hypot(*(c.update for c in changes)),
+            "edited": state.edited,
+        }
 
 
 def _versions(parameters: list[torch.Tensor]) -> list[tuple[int, int]]:
@@ -147,21 +164,29 @@ def _sample(parameter: torch.Tensor) -> torch.Tensor:
     return flat[::stride]
 
 
-def _change(
+class _Change(NamedTuple):
+    """How one parameter changed in a step: its norm before, and that of the difference."""
+
+    moved: bool
+    weight: float
+    update: float
+
+
+def _changes(
     parameters: list[torch.Tensor], before: list[torch.Tensor] | None
-) -> tuple[int, float | None, float | None]:
-    """How many parameters changed; norm of all weights before, and of all changes."""
+) -> list[_Change] | None:
+    """The change of each parameter, from the samples taken; None when none were."""
     if before is None or len(before) != len(parameters):
-        return 0, None, None
-    changed, weight, update = 0, 0.0, 0.0
-    for parameter, old in zip(parameters, before, strict=True):
-        if not old.numel():
-            continue
-        new = _sample(parameter)
-        share = parameter.numel() / old.numel()
-        moved = not torch.equal(new, old)
-        changed += moved
-        weight += float(torch.linalg.vector_norm(old.float())) ** 2 * share
-        if moved:
-            update += float(torch.linalg.vector_norm((new - old).float())) ** 2 * share
-    return changed, weight**0.5, update**0.5
+        return None
+    return [_change_of(p, old) for p, old in zip(parameters, before, strict=True)]
+
+
+def _change_of(parameter: torch.Tensor, old: torch.Tensor) -> _Change:
+    if not old.numel():
+        return _Change(moved=False, weight=0.0, update=0.0)
+    new = _sample(parameter)
+    share = (parameter.numel() / old.numel()) ** 0.5
+    moved = not torch.equal(new, old)
+    weight = float(torch.linalg.vector_norm(old.float())) * share
+    update = float(torch.linalg.vector_norm((new - old).float())) * share if moved else 0.0
+    return _Change(moved, weight, update)

@@ -11,6 +11,7 @@ from typing import Any
 from torchdx.graph.model import Edge, Line, LossGraph, Node
 
 Json = Mapping[str, Any]
+Series = list[tuple[int, float]]  # (step, value), in the order of steps
 
 # torch's optimizers whose update does not change when the loss is multiplied by a constant
 # (up to `eps`): Kingma & Ba 2015, section 2.1, for Adam; the others divide by gradient sizes too.
@@ -227,9 +228,11 @@ class Record:
     steps: int = 0
     backwards: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
+    signals: dict[str, dict[str, Series]] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     lines: dict[int, Line] = field(default_factory=dict)
+    _places: dict[int, list[str]] = field(default_factory=dict)
 
     def apply(self, entry: Json) -> None:
         """Take one entry in; types that are not known are left aside."""
@@ -269,6 +272,10 @@ class Record:
     def learns(self, module: str) -> bool:
         """Whether some optimizer holds parameters of a module."""
         return not self.optimized.isdisjoint(self.within(module))
+
+    def series(self, signal: str, place: str = "") -> Series:
+        """What was measured of a signal at a place, empty when nothing was."""
+        return self.signals.get(signal, {}).get(place, [])
 
     def line(self, number: int | None) -> Line | None:
         """The line that an event names by its number."""
@@ -406,6 +413,16 @@ class Record:
 
     def _on_steps(self, entry: Json) -> None:
         self.losses.extend(zip(entry["step"], entry["loss"], strict=True))
+
+    def _on_places(self, entry: Json) -> None:
+        self._places[entry["id"]] = list(entry["names"])
+
+    def _on_signals(self, entry: Json) -> None:
+        places = self._places[entry["places"]]
+        for signal, values in entry["v"].items():
+            series = self.signals.setdefault(signal, {})
+            for place, value in zip(places, values, strict=True):
+                series.setdefault(place, []).append((entry["step"], value))
 
     def _on_totals(self, entry: Json) -> None:
         self.steps, self.backwards = entry["steps"], entry["backwards"]

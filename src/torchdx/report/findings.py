@@ -33,7 +33,10 @@ def as_object(record: Record, diagnosis: Diagnosis, path: Path) -> dict[str, Any
             "torn_bytes": record.torn_bytes,
             "failure": record.end.get("failure"),
         },
-        "findings": [_finding(rank, f) for rank, f in enumerate(diagnosis.findings, 1)],
+        "findings": [
+            {**_finding(rank, f), "chain": list(diagnosis.chains.get(f.code, ()))}
+            for rank, f in enumerate(diagnosis.findings, 1)
+        ],
         "explained": [
             {"code": f.code, "name": f.name, "text": f.text, "by": cause}
             for f, cause in diagnosis.silenced
@@ -53,6 +56,7 @@ def _finding(rank: int, finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
+        "confidence": finding.confidence,
         "text": finding.text,
         "place": finding.place,
         "file": line.file if line else None,
@@ -60,5 +64,6 @@ def _finding(rank: int, finding: Finding) -> dict[str, Any]:
         "source": line.text if line else None,
         "evidence": [asdict(item) for item in finding.evidence],
         "prescriptions": [asdict(item) for item in finding.prescriptions],
+        "excluded": [asdict(item) for item in finding.excluded],
         "confirm": finding.confirm,
     }

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from torchdx.graph.model import Line
 from torchdx.record.model import Record
-from torchdx.rules.base import Evidence, Finding
+from torchdx.rules.base import Evidence, Excluded, Finding
 from torchdx.rules.ranking import Diagnosis
 
 FEW = 3  # backward passes below which most rules have seen too little
@@ -116,7 +116,7 @@ def _summary(
     if diagnosis.findings:
         for rank, finding in enumerate(diagnosis.findings, 1):
             yield Text.assemble((f" {rank:>2}  ", "bold"), *_headline(finding))
-            yield Padding(_body(finding), (0, 2, 0, 5))
+            yield Padding(_body(finding, chain=_chain(diagnosis, finding)), (0, 2, 0, 5))
             yield ""
     else:
         yield _nothing(record)
@@ -149,11 +149,17 @@ def _headline(finding: Finding) -> list[tuple[str, str] | str]:
     colour = _COLOURS[finding.severity]
     parts: list[tuple[str, str] | str] = [
         (f"{_MARKS[finding.severity]} {finding.code} {finding.name}", f"bold {colour}"),
-        (f"  {finding.severity}", f"dim {colour}"),
+        (f"  {_sure(finding)}", f"dim {colour}"),
     ]
     if finding.line is not None:
         parts.append((f"  {place_of(finding.line)}", "bold"))
     return parts
+
+
+def _sure(finding: Finding) -> str:
+    """`fault`, `suspicion, weak`: how sure, where it is not certain."""
+    sure = "" if finding.confidence == "certain" else f", {finding.confidence}"
+    return finding.severity + sure
 
 
 def place_of(line: Line) -> str:
@@ -161,13 +167,24 @@ def place_of(line: Line) -> str:
     return f"{shown(line.file)}:{line.number}"
 
 
-def _body(finding: Finding, *, brief: bool = False) -> RenderableType:
+def _chain(diagnosis: Diagnosis, finding: Finding) -> str:
+    """`D01 unscaled-inputs → O01 step-too-long → L19 undefined-operation`, or nothing."""
+    codes = diagnosis.chains.get(finding.code, ())
+    names = {code: name for code, name, _ in diagnosis.checked}
+    return " → ".join(f"{code} {names[code]}" for code in (finding.code, *codes)) if codes else ""
+
+
+def _body(finding: Finding, *, brief: bool = False, chain: str = "") -> RenderableType:
     parts: list[RenderableType] = []
     if finding.line is not None and finding.line.text:
         parts.append(Text(f"│ {finding.line.text}", style="dim", overflow="ellipsis", no_wrap=True))
     parts.append(Text(finding.text))
     if finding.evidence and not brief:
         parts.append(_evidence(finding.evidence))
+    if chain:
+        parts.append(Text.assemble(("chain: ", "dim"), chain))
+    if not brief:
+        parts += [_rival(rival) for rival in finding.excluded]
     if finding.confirm and not brief:
         parts.append(Text.assemble(("to confirm: ", "dim"), finding.confirm))
     if not brief:
@@ -187,6 +204,12 @@ def _evidence(evidence: tuple[Evidence, ...]) -> Table:
             Text(against, style="dim"),
         )
     return table
+
+
+def _rival(rival: Excluded) -> Text:
+    held = "" if rival.against is None else f" against {_number(rival.against)}"
+    said = f"not {rival.code}: {rival.what} {_number(rival.value)}{held}"
+    return Text(said, style="dim")
 
 
 def _number(value: float | str) -> str:
@@ -211,12 +234,20 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
     spent, elapsed = record.end.get("spent_s"), record.end.get("elapsed_s")
     if spent is not None and elapsed:
         table.add_row("cost", f"{spent:.2f} s of {elapsed:.1f} s in torchdx's hooks")
+    if sampled := record.end.get("sampled"):
+        table.add_row("sampled", _sampled(sampled, record.end.get("budget")))
     if path.exists():
         table.add_row("record", shown(path))
     if diagnosis.findings:
         code = diagnosis.findings[0].code
         table.add_row("next", Text(f"torchdx explain {code}", style="cyan"))
     return table
+
+
+def _sampled(counts: Mapping[str, int], budget: float | None) -> str:
+    """How many steps were measured, and how closely."""
+    said = f"{counts['full']} steps in full, {counts['cheap']} in part"
+    return f"{said}; the first 20 and those after a finding beside the budget of {budget:.0%}"
 
 
 def _own_failures(record: Record, writer: str | None) -> Iterator[str]:

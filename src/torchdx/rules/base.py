@@ -13,6 +13,8 @@ from torchdx.record.model import Record
 
 Severity = Literal["fault", "suspicion", "note"]
 SEVERITIES: tuple[str, ...] = get_args(Severity)
+Confidence = Literal["certain", "strong", "weak"]
+CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,19 @@ class Evidence:
     what    the quantity, in words; `value` and `against` as they were seen
     """
 
+    what: str
+    value: float | int | str
+    against: float | int | str | None = None
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A rival cause that was considered, and the number that speaks against it.
+
+    code    of the rival's rule; `what` was measured, and held against what
+    """
+
+    code: str
     what: str
     value: float | int | str
     against: float | int | str | None = None
@@ -49,13 +64,19 @@ class Finding:
 
     severity  `fault`: a fact that keeps the net from learning as meant; `suspicion`: likely, and
               `confirm` says what would settle it; `note`: harmless or only worth knowing
+    confidence  `certain`: a fact of graph, states or data; `strong`: measured, far beyond its limit
+              and with its rivals excluded; `weak`: measured, and something else may explain it.
+              When a rule does not say, a suspicion is weak and all else certain
     place     parameter, module, optimizer, loss or run that it concerns
+    excluded  rivals, with what speaks against each
     """
 
     text: str
     line: Line | None = None
     place: str = ""
     severity: Severity = "fault"
+    confidence: Confidence | Literal[""] = ""
+    excluded: tuple[Excluded, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     prescriptions: tuple[Prescription, ...] = ()
     confirm: str = ""
@@ -96,6 +117,8 @@ class Rule:
         """What the rule says of a record, signed with its code and name."""
         for answer in self.check(record):
             facts = {**answer.__dict__, "code": self.code, "name": self.name}
+            if isinstance(answer, Finding) and not answer.confidence:
+                facts["confidence"] = "weak" if answer.severity == "suspicion" else "certain"
             yield type(answer)(**facts)
 
     @property

@@ -1,9 +1,19 @@
 """From single answers to one diagnosis: causes first, their symptoms silenced."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torchdx.record.model import Record
-from torchdx.rules.base import FAMILIES, SEVERITIES, Answer, Finding, Rule, Unclear, all_rules
+from torchdx.rules.base import (
+    CONFIDENCES,
+    FAMILIES,
+    SEVERITIES,
+    Answer,
+    Finding,
+    Rule,
+    Unclear,
+    all_rules,
+)
 
 
 @dataclass(frozen=True)
@@ -12,6 +22,7 @@ class Diagnosis:
 
     findings   root first
     silenced   (symptom, code of the finding that explains it)
+    chains     code of a finding -> the codes that follow from it, each from the one before
     unclear    what could not be judged
     checked    (code, name, outcome) of every rule, outcome one of `found`, `explained`,
                `unclear`, `not found`
@@ -21,6 +32,7 @@ class Diagnosis:
     silenced: tuple[tuple[Finding, str], ...]
     unclear: tuple[Unclear, ...]
     checked: tuple[tuple[str, str, str], ...]
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def sick(self) -> bool:
@@ -42,7 +54,8 @@ def diagnose(record: Record, *, live: bool = False) -> Diagnosis:
     outcomes |= dict.fromkeys((finding.code for finding, _ in silenced), "explained")
     outcomes |= dict.fromkeys((finding.code for finding in kept), "found")
     checked = tuple((r.code, r.name, outcomes.get(r.code, "not found")) for r in rules.values())
-    return Diagnosis(ranked, tuple(silenced), unclear, checked)
+    chains = {f.code: chain for f in ranked if (chain := _chain(f.code, found, rules))}
+    return Diagnosis(ranked, tuple(silenced), unclear, checked, chains)
 
 
 def _ask(rule: Rule, record: Record) -> list[Answer]:
@@ -69,5 +82,19 @@ def _silence(
     return kept, silenced
 
 
-def _rank(finding: Finding) -> tuple[int, int, str]:
-    return SEVERITIES.index(finding.severity), FAMILIES.find(finding.code[0]), finding.code
+def _chain(root: str, found: list[Finding], rules: dict[str, Rule]) -> tuple[str, ...]:
+    """The longest way from a cause through what it explains."""
+    codes = {f.code for f in found if f.severity != "note"}
+
+    def longest(code: str, behind: frozenset[str]) -> tuple[str, ...]:
+        following = (rules[code].silences & codes) - behind
+        ways = ((s, *longest(s, behind | {s})) for s in sorted(following))
+        return max(ways, key=len, default=())
+
+    return longest(root, frozenset({root}))
+
+
+def _rank(finding: Finding) -> tuple[int, int, int, str]:
+    severity = SEVERITIES.index(finding.severity)
+    confidence = CONFIDENCES.index(finding.confidence)
+    return severity, confidence, FAMILIES.find(finding.code[0]), finding.code

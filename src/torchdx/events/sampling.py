@@ -1,0 +1,124 @@
+"""Carries a sampled step to the instruments: the calls of its models, its loss, its end."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from torchdx.events.glimpse import Call, Glimpse, RandomState
+from torchdx.events.recorder import Recorder
+from torchdx.graph import heads
+from torchdx.instruments.governor import Governor, Level
+
+MAX_CALLS = 8  # calls of a step that are kept
+MAX_JUDGED = 200  # validation calls between two steps that are told
+_RARER = 10  # of further ones every so many
+
+
+class Instrument(Protocol):
+    """What an instrument may listen to. Tensors are to be read at once: they may change later."""
+
+    def learned(self, glimpse: Glimpse) -> None:
+        """Backward has run; the weights are still those of the forward."""
+
+    def judged(self, call: Call, step: int) -> None:
+        """A model was called without gradients after so many steps."""
+
+    def flush(self) -> None:
+        """Rules are about to be asked: write down what was gathered."""
+
+
+class Quiet:
+    """An instrument that listens to nothing; others override what they need."""
+
+    def learned(self, glimpse: Glimpse) -> None:
+        """Nothing."""
+
+    def judged(self, call: Call, step: int) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+
+class Sampling:
+    """Chooses steps by the governor, gathers what they show, and hands it on."""
+
+    def __init__(self, recorder: Recorder, governor: Governor, arm: Callable[[], None]) -> None:
+        self._recorder, self._arm = recorder, arm
+        self.governor = governor
+        self.instruments: list[Instrument] = []
+        self.model_called: Callable[[], None] | None = None
+        self.module_called: Callable[[nn.Module, Any, Any], None] | None = None
+        self._calls: list[Call] = []
+        self._open: Call | None = None
+        self._pending: Glimpse | None = None
+        self._judged = 0
+        self.level = Level.FULL
+
+    @property
+    def step(self) -> int:
+        """The optimizer step under way, from 1."""
+        return self._recorder.steps + 1
+
+    def called(
+        self, model: nn.Module, path: str, args: Any, *, learning: bool, line: int | None
+    ) -> None:
+        """The program calls a model."""
+        if self.model_called is not None:
+            self.model_called()
+        self._open = None
+        if learning and (self.level is Level.NONE or len(self._calls) >= MAX_CALLS):
+            return
+        state = RandomState.now() if learning and self.level is Level.FULL else None
+        self._open = Call(model, path, tuple(args), model.training, learning, line, state)
+
+    def inner(self, module: nn.Module, args: Any, output: Any) -> None:
+        """A module inside it, or it itself, has returned."""
+        call = self._open
+        if call is not None and call.learning and self.level is Level.FULL and self.module_called:
+            self.module_called(module, args, output)
+
+    def returned(self, kwargs: Any, output: Any, labels: torch.Tensor | None, loader: int) -> None:
+        """The call has ended."""
+        call, self._open = self._open, None
+        if call is None:
+            return
+        call.kwargs, call.output, call.labels, call.loader = kwargs, output, labels, loader
+        if call.learning:
+            self._calls.append(call)
+            return
+        self._judged += 1
+        if self._judged <= MAX_JUDGED or self._judged % _RARER == 0:
+            for instrument in self.instruments:
+                instrument.judged(call, self._recorder.steps)
+
+    def before_backward(self, root: Any, graph: int, line: int | None) -> None:
+        """Backward begins from `root`."""
+        self._pending = None
+        if self.level is not Level.NONE and isinstance(root, torch.Tensor):
+            full = self.level is Level.FULL
+            calls = tuple(self._calls)
+            head = heads.read(root)
+            self._pending = Glimpse(self.step, calls, root, head, graph, line, full)
+        self._calls = []
+
+    def after_backward(self) -> None:
+        """It has ended."""
+        glimpse, self._pending = self._pending, None
+        if glimpse is not None:
+            for instrument in self.instruments:
+                instrument.learned(glimpse)
+
+    def stepped(self, step: int, spent: float) -> None:
+        """The optimizer that steps most has done its step number `step`."""
+        self._calls, self._open, self._judged = [], None, 0
+        self.level = self.governor.next(step + 1, spent)
+        if self.level is not Level.NONE:
+            self._arm()
+
+    def flush(self) -> None:
+        """Have everything written down."""
+        for instrument in self.instruments:
+            instrument.flush()

@@ -1,0 +1,215 @@
+"""Keeps a sample of the rows that models learn from and are judged on, for other instruments.
+
+Of each row an even sample of at most `FEATURES` elements is taken on its device, in sampled steps
+and in validation; it is read at the next flush. No row leaves this process.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from torchdx.events.glimpse import Call, Glimpse
+from torchdx.events.recorder import Recorder
+from torchdx.events.sampling import Quiet
+from torchdx.graph.heads import Head
+from torchdx.instruments.tensors import unseen
+
+FEATURES = 256  # elements of each row
+ROWS = 2_000  # rows kept of each table, with their features
+DIGESTS = 20_000  # rows known again in each table
+PENDING = 64  # batches that wait for the next flush
+_PASS_ROWS = 500  # rows taken of each validation pass after the table is full
+_NOT_INPUTS = frozenset({"labels", "label", "target", "targets", "attention_mask"})
+
+
+@dataclass
+class Batch:
+    """Rows as they were given to a model, before they are read.
+
+    rows     (rows, features) as given; labels (rows,) or (rows, outputs), None where unknown
+    shape    of one row; dtype of the input
+    at       optimizer steps done
+    """
+
+    rows: torch.Tensor
+    labels: torch.Tensor | None
+    shape: tuple[int, ...]
+    dtype: str
+    at: int
+    line: int | None
+
+
+@dataclass
+class Table:
+    """The rows of one role: those that a model learns from, or one set that it is judged on.
+
+    features, labels   (n, features) float32, and (n,) or (n, outputs) or None; the first `ROWS`
+    digests            row -> how often it came
+    passes             for a judged set: steps done -> the digests of that pass, in order
+    labelled           for a judged set: steps done -> its labels in the same order
+    sums               count, sum and sum of squares, minimum and maximum of each feature
+    """
+
+    role: str
+    path: str
+    kind: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    line: int | None = None
+    number: int = 0
+    features: list[torch.Tensor] = field(default_factory=list)
+    labels: list[torch.Tensor] = field(default_factory=list)
+    digests: dict[int, int] = field(default_factory=dict)
+    batches: list[tuple[int, int]] = field(default_factory=list)
+    passes: dict[int, list[int]] = field(default_factory=dict)
+    labelled: dict[int, list[float]] = field(default_factory=dict)
+    rows: int = 0
+    kept: int = 0
+    nonfinite: int = 0
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def matrix(self) -> torch.Tensor:
+        """The kept rows, (n, features)."""
+        return torch.cat(self.features) if self.features else torch.empty(0, 0)
+
+    def answers(self) -> torch.Tensor | None:
+        """Their labels, where every kept row has one."""
+        if not self.labels or sum(map(len, self.labels)) != self.kept:
+            return None
+        return torch.cat(self.labels)
+
+
+class Batches(Quiet):
+    """Fills the tables."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._pending: list[tuple[Table, Batch]] = []
+        self.tables: dict[tuple[str, str, int], Table] = {}
+        self._paths: set[str] = set()
+
+    def learned(self, glimpse: Glimpse) -> None:
+        """Take the rows that the first call of a sampled step was given."""
+        entry = glimpse.entry
+        if entry is None or len(self._pending) >= PENDING:
+            return
+        self._paths.add(entry.path)
+        table = self._table("learned", entry.path, glimpse.graph, entry.line)
+        labels = None if glimpse.head is None else _labels(glimpse.head)
+        if glimpse.head is not None:
+            table.kind = glimpse.head.kind
+        self._take(table, entry, labels, glimpse.step - 1)
+
+    def judged(self, call: Call, step: int) -> None:
+        """Take the rows of a validation, of a model that has learned."""
+        if call.path not in self._paths or len(self._pending) >= PENDING:
+            return
+        table = self._table("judged", call.path, call.loader or -(call.line or 0), call.line)
+        if table.kept >= ROWS and len(table.passes.get(step, ())) >= _PASS_ROWS:
+            return
+        labels = None if call.labels is None else call.labels.detach().clone()
+        if labels is not None:
+            table.kind = "values" if labels.is_floating_point() else "classes"
+        self._take(table, call, labels, step)
+
+    def flush(self) -> None:
+        """Read what waits."""
+        pending, self._pending = self._pending, []
+        for table, batch in pending:
+            with unseen():
+                _add(table, batch)
+
+    def learned_tables(self) -> list[Table]:
+        """The tables that models learned from, by graph."""
+        return [t for t in self.tables.values() if t.role == "learned" and t.rows]
+
+    def judged_tables(self) -> list[Table]:
+        """The sets that models were judged on."""
+        return [t for t in self.tables.values() if t.role == "judged" and t.rows]
+
+    def _table(self, role: str, path: str, number: int, line: int | None) -> Table:
+        key = role, path, number
+        if key not in self.tables:
+            self.tables[key] = Table(role, path, line=line, number=number)
+        return self.tables[key]
+
+    def _take(self, table: Table, call: Call, labels: torch.Tensor | None, step: int) -> None:
+        given = input_of(call)
+        if given is None:
+            return
+        with unseen():
+            flat = given.detach().reshape(len(given), -1)
+            rows = flat[:, :: max(1, flat.shape[1] // FEATURES)][:, :FEATURES].clone()
+        if labels is not None and len(labels) != len(given):
+            labels = None
+        shape, dtype = tuple(given.shape[1:]), str(given.dtype).removeprefix("torch.")
+        self._pending.append((table, Batch(rows, labels, shape, dtype, step, call.line)))
+
+
+def input_of(call: Call) -> torch.Tensor | None:
+    """The tensor that a model's call is about: the first with rows among its arguments."""
+    named = [value for name, value in call.kwargs.items() if name not in _NOT_INPUTS]
+    for value in [*call.args, *named]:
+        for tensor in value.values() if isinstance(value, dict) else [value]:
+            if _usable(tensor):
+                return tensor  # type: ignore[no-any-return]
+    return None
+
+
+def _usable(value: Any) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.dim() > 0
+        and value.numel() > 0
+        and value.layout is torch.strided
+        and not value.dtype.is_complex
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
+    )
+
+
+def _labels(head: Head) -> torch.Tensor:
+    target = head.target.detach()
+    return target.clone() if head.kind == "classes" else target.squeeze(-1).clone()
+
+
+def _add(table: Table, batch: Batch) -> None:
+    rows = batch.rows.cpu().to(torch.float32)
+    labels = None if batch.labels is None else batch.labels.cpu()
+    if table.shape and (table.shape != batch.shape or table.dtype != batch.dtype):
+        return
+    table.shape, table.dtype, table.line = batch.shape, batch.dtype, table.line or batch.line
+    table.rows += len(rows)
+    table.nonfinite += int((~torch.isfinite(rows)).any(1).sum())
+    _sum_up(table, rows)
+    digests = [hash(row) for row in map(bytes, rows.numpy())]
+    table.batches.append((batch.at, hash(tuple(digests))))
+    for digest in digests:
+        if digest in table.digests or len(table.digests) < DIGESTS:
+            table.digests[digest] = table.digests.get(digest, 0) + 1
+    if table.role == "judged":
+        table.passes.setdefault(batch.at, []).extend(digests)
+        if labels is not None and labels.dim() == 1:
+            table.labelled.setdefault(batch.at, []).extend(labels.double().tolist())
+    if table.kept < ROWS:
+        table.features.append(rows)
+        table.kept += len(rows)
+        if labels is not None:
+            table.labels.append(labels)
+
+
+def _sum_up(table: Table, rows: torch.Tensor) -> None:
+    wide = torch.nan_to_num(rows.double(), posinf=0.0, neginf=0.0)
+    now = {
+        "sum": wide.sum(0),
+        "squares": (wide**2).sum(0),
+        "low": wide.amin(0),
+        "high": wide.amax(0),
+    }
+    if not table.sums:
+        table.sums = now
+        return
+    table.sums["sum"] += now["sum"]
+    table.sums["squares"] += now["squares"]
+    table.sums["low"] = torch.minimum(table.sums["low"], now["low"])
+    table.sums["high"] = torch.maximum(table.sums["high"], now["high"])

@@ -1,0 +1,139 @@
+"""Whether labels go with their inputs: do a row's nearest neighbours have its label?
+
+`neighbours` events, one a labelled table of `instruments/batches.py`:
+
+agreement   share of the `NEAREST` neighbours (Euclidean, columns at unit deviation) that have a
+            row's label; for numbers, the correlation of a row's value with its neighbours' mean
+chance      the same with labels dealt out anew, mean over `DEALS`; deviation over these
+shifted     the best agreement when labels are moved by up to `SHIFTS` places, and by how many
+alone       `{column, score, next, base}`: the one column that tells the label best (share of rows
+            right from its bins, on rows not binned with; for numbers the rank correlation), the
+            second best, and what the commonest label would get
+suspect     share of rows none of whose neighbours has their label although these agree otherwise
+rows        rows compared
+"""
+
+from typing import Any
+
+import torch
+
+from torchdx.events.recorder import Recorder
+from torchdx.events.sampling import Quiet
+from torchdx.instruments.batches import Batches
+from torchdx.instruments.tensors import unseen
+
+NEAREST = 5
+DEALS = 20
+SHIFTS = 3
+BINS = 16
+COMPARED = 1_000  # rows at most: a square of distances
+LEAST = 60  # rows below which nothing is said
+_GROWN = 1.5
+_SEED = 20_261_121
+
+
+class Neighbours(Quiet):
+    """Compares labels with neighbourhoods, on the rows that are kept anyway."""
+
+    def __init__(self, recorder: Recorder, batches: Batches) -> None:
+        self._recorder, self._batches = recorder, batches
+        self._told: dict[int, int] = {}
+
+    def flush(self) -> None:
+        """Write down what has changed since the last time."""
+        for table in [*self._batches.learned_tables(), *self._batches.judged_tables()]:
+            labels = table.answers()
+            known = self._told.get(id(table), 0)
+            if labels is None or table.kept < max(LEAST, _GROWN * known):
+                continue
+            if not table.dtype.startswith(("float", "bfloat")) and table.dtype != "uint8":
+                continue
+            self._told[id(table)] = table.kept
+            with unseen():
+                facts = _compare(table.matrix()[:COMPARED], labels[:COMPARED])
+            if facts:
+                known_as = {"role": table.role, "model": table.path, "set": table.number}
+                line = table.line or 0
+                self._recorder.event("neighbours", line=line, **known_as, loss=table.kind, **facts)
+
+
+def _compare(rows: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
+    rows, labels = _without_repeats(torch.nan_to_num(rows), labels)
+    if labels.dim() != 1 or len(rows) < LEAST or len(torch.unique(labels)) < 2:  # noqa: PLR2004
+        return {}
+    scaled = rows - rows.mean(0)
+    deviation = scaled.std(0, correction=0)
+    scaled = scaled[:, deviation > 0] / deviation[deviation > 0]
+    if not scaled.shape[1]:
+        return {}
+    distance = torch.cdist(scaled, scaled).fill_diagonal_(torch.inf)
+    nearest = distance.topk(NEAREST, largest=False).indices
+    numbers = labels.is_floating_point() and len(torch.unique(labels)) > BINS
+    score = _correlation if numbers else _agreement
+    generator = torch.Generator().manual_seed(_SEED)
+    deals = [torch.randperm(len(labels), generator=generator) for _ in range(DEALS)]
+    dealt = torch.tensor([score(labels[deal], nearest) for deal in deals])
+    moved = {s: score(labels.roll(s), nearest) for s in range(-SHIFTS, SHIFTS + 1) if s}
+    best = max(moved, key=lambda s: moved[s])
+    return {
+        "rows": len(rows),
+        "numbers": numbers,
+        "agreement": score(labels, nearest),
+        "chance": float(dealt.mean()),
+        "deviation": float(dealt.std()),
+        "shift": best,
+        "shifted": moved[best],
+        "suspect": 0.0 if numbers else _suspect(labels, nearest),
+        "alone": _alone(scaled, labels, numbers=numbers),
+    }
+
+
+def _without_repeats(rows: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same rows come again each epoch: each once, its first label with it."""
+    seen: dict[bytes, int] = {}
+    for index, row in enumerate(map(bytes, rows.numpy())):
+        seen.setdefault(row, index)
+    kept = torch.tensor(list(seen.values()))
+    return rows[kept], labels[kept]
+
+
+def _agreement(labels: torch.Tensor, nearest: torch.Tensor) -> float:
+    return float((labels[nearest] == labels[:, None]).double().mean())
+
+
+def _correlation(labels: torch.Tensor, nearest: torch.Tensor) -> float:
+    near = labels.double()[nearest].mean(1)
+    pair = torch.stack([labels.double(), near])
+    return float(torch.nan_to_num(torch.corrcoef(pair)[0, 1]))
+
+
+def _suspect(labels: torch.Tensor, nearest: torch.Tensor) -> float:
+    """Rows that stand alone among neighbours of one other label."""
+    near = labels[nearest]
+    unanimous = (near == near[:, :1]).all(1)
+    return float((unanimous & (near[:, 0] != labels)).double().mean())
+
+
+def _alone(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> dict[str, Any]:
+    if numbers:
+        ranks = rows.argsort(0).argsort(0).double()
+        wanted = labels.argsort().argsort().double()
+        both = torch.cat([wanted[:, None], ranks], 1).T
+        scores, base = torch.nan_to_num(torch.corrcoef(both)[0, 1:]).abs(), 0.0
+    else:
+        codes = torch.unique(labels, return_inverse=True)[1]
+        scores = torch.stack([_binned(column, codes) for column in rows.T])
+        base = float(torch.bincount(codes).max()) / len(codes)
+    order = scores.argsort(descending=True)
+    second = float(scores[order[1]]) if len(order) > 1 else 0.0
+    best = int(order[0])
+    return {"column": best, "score": float(scores[best]), "next": second, "base": base}
+
+
+def _binned(column: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """The share of odd rows whose label the bins of even rows tell from one column."""
+    edges = torch.unique(torch.quantile(column, torch.linspace(0, 1, BINS + 1)[1:-1]))
+    bins = torch.bucketize(column, edges)
+    counts = torch.zeros(BINS, int(codes.max()) + 1)
+    counts.index_put_((bins[::2], codes[::2]), torch.ones(len(bins[::2])), accumulate=True)
+    return (counts.argmax(1)[bins[1::2]] == codes[1::2]).float().mean()
