@@ -49,7 +49,7 @@ format: env
 	$(BIN)/ruff check --fix --quiet src tests faults benchmarks || true
 
 scoreboard: env data
-	$(BIN)/python faults/scoreboard.py
+	$(BIN)/python faults/scoreboard.py --write
 
 bench: env
 	$(BIN)/python benchmarks/overhead.py

@@ -122,7 +122,7 @@ def _alone(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> dict[s
         scores, base = torch.nan_to_num(torch.corrcoef(both)[0, 1:]).abs(), 0.0
     else:
         codes = torch.unique(labels, return_inverse=True)[1]
-        scores = torch.stack([_binned(column, codes) for column in rows.T])
+        scores = torch.stack([_binned(column, codes) for column in rows.T.contiguous()])
         base = float(torch.bincount(codes).max()) / len(codes)
     order = scores.argsort(descending=True)
     second = float(scores[order[1]]) if len(order) > 1 else 0.0

@@ -1,0 +1,100 @@
+"""What is told of the rows that a model learns from and is judged on."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tests.support import observed
+
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(400, 5, generator=GENERATOR)
+Y = (X[:, 0] + X[:, 1] > 0).long()
+
+
+def record_of(tmp_path, *, rows=X, labels=Y, judged=None, batch=20, steps=15, each=5):
+    """A linear net on batches in order, judged on `judged()` every few steps."""
+
+    def program():
+        torch.manual_seed(0)
+        model = nn.Linear(rows.shape[1], 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(steps):
+            at = slice(batch * step % len(rows), batch * step % len(rows) + batch)
+            optimizer.zero_grad()
+            functional.cross_entropy(model(rows[at].float()), labels[at]).backward()
+            optimizer.step()
+            if judged is not None and step % each == each - 1:
+                with torch.no_grad():
+                    model(judged())
+
+    return observed(program, tmp_path / "run.dx")
+
+
+def last(record, kind, role="learned"):
+    fitting = [e.facts for e in record.of(kind) if e.facts.get("role", role) == role]
+    return fitting[-1]
+
+
+def test_ranges_scales_and_constant_columns_are_told(tmp_path):
+    rows = X * torch.tensor([1.0, 10.0, 100.0, 1.0, 0.0]) + torch.tensor([0.0, 0, 0, 0, 3.0])
+    facts = last(record_of(tmp_path, rows=rows), "inputs")
+    assert facts["rows"] == facts["distinct"] == 300
+    assert facts["constant"] == pytest.approx(1 / 5)
+    assert facts["scales"][-1] == pytest.approx(100, rel=0.15)
+    assert facts["shape"] == [5]
+
+
+def test_neighbours_agree_where_labels_belong_to_their_rows(tmp_path):
+    facts = last(record_of(tmp_path), "neighbours")
+    assert facts["agreement"] > facts["chance"] + 10 * facts["deviation"]
+
+
+def test_neighbours_are_at_chance_where_labels_were_dealt_anew(tmp_path):
+    dealt = Y[torch.randperm(len(Y), generator=GENERATOR)]
+    facts = last(record_of(tmp_path, labels=dealt), "neighbours")
+    assert facts["agreement"] < facts["chance"] + 3 * facts["deviation"]
+
+
+def test_labels_that_are_one_place_off_are_found_by_moving_them(tmp_path):
+    facts = last(record_of(tmp_path, labels=Y.roll(1)), "neighbours")
+    assert facts["shift"] == -1
+    assert facts["shifted"] > facts["agreement"] + 10 * facts["deviation"]
+
+
+def test_a_column_that_holds_the_label_stands_out(tmp_path):
+    facts = last(record_of(tmp_path, rows=torch.cat([X, Y[:, None].float()], 1)), "neighbours")
+    assert facts["alone"]["column"] == 5
+    assert facts["alone"]["score"] == 1
+    assert facts["alone"]["next"] < 0.9
+
+
+def test_judged_rows_that_were_learned_from_are_counted(tmp_path):
+    facts = last(record_of(tmp_path, judged=lambda: X[40:80]), "overlap")
+    assert facts["shared"] == facts["rows"] == 40
+    facts = last(record_of(tmp_path / "b", judged=lambda: X[350:]), "overlap")
+    assert (facts["shared"], facts["rows"]) == (0, 50)
+
+
+def test_a_validation_that_draws_its_rows_anew_does_not_recur(tmp_path):
+    facts = last(record_of(tmp_path, judged=lambda: X[350:] + torch.randn(50, 5)), "overlap")
+    assert facts["passes"] > 1
+    assert facts["recurring"] == 0
+    facts = last(record_of(tmp_path / "b", judged=lambda: X[350:]), "overlap")
+    assert facts["recurring"] == 1
+
+
+def test_rows_on_another_scale_are_told(tmp_path):
+    facts = last(record_of(tmp_path, judged=lambda: 255 * X[350:]), "overlap")
+    assert facts["scale"] > 100
+
+
+def test_the_same_batch_again_is_a_repeat(tmp_path):
+    facts = last(record_of(tmp_path, rows=X[:20], labels=Y[:20]), "inputs")
+    assert facts["repeats"] > 0.8
+    assert facts["distinct"] == 20
+
+
+def test_tokens_have_rows_but_no_neighbours(tmp_path):
+    record = record_of(tmp_path, rows=torch.randint(0, 9, (400, 5), generator=GENERATOR))
+    assert last(record, "inputs")["dtype"] == "float32"  # the program makes floats of them
