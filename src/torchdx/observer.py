@@ -35,6 +35,7 @@ from torchdx.graph.sightings import Sightings
 from torchdx.instruments import held
 from torchdx.instruments.batches import Batches
 from torchdx.instruments.checkpoints import Checkpoints
+from torchdx.instruments.edits import Edits
 from torchdx.instruments.governor import BUDGET, Governor, Level
 from torchdx.instruments.inputs import Inputs
 from torchdx.instruments.knobs import Knobs
@@ -42,10 +43,16 @@ from torchdx.instruments.layers import Layers
 from torchdx.instruments.looks import Looks
 from torchdx.instruments.losses import Losses
 from torchdx.instruments.neighbours import Neighbours
+from torchdx.instruments.nonfinite import NonFinite
 from torchdx.instruments.optimizers import Optimizers
 from torchdx.instruments.overlap import Overlap
+from torchdx.instruments.precision import Precision
 from torchdx.instruments.predictions import Predictions
+from torchdx.instruments.probing import Probing
 from torchdx.instruments.randomness import Randomness
+from torchdx.instruments.speed import Speed
+from torchdx.instruments.strides import Strides
+from torchdx.instruments.weights import Weights
 from torchdx.rules.base import Finding
 from torchdx.rules.ranking import Diagnosis, diagnose
 
@@ -92,7 +99,7 @@ class Observer:
         self.recorder = recorder
         self.live = self.busy = False
         self.failure: str | None = None
-        self.spent_s = 0.0
+        self.spent_s = self._entered = 0.0
         self.on_exit: Callable[[int], None] | None = None
         self._told = told
         self._pid = os.getpid()
@@ -115,17 +122,28 @@ class Observer:
             sampling=self._sampling,
         )
         layers = Layers(recorder, self._names)
-        self._sampling.model_called = self._deep.forward
+        self._sampling.model_called = self._model_called
         self._sampling.module_called = layers.called
         batches = Batches(recorder)
+        self._strides = Strides(recorder)
+        self._probing = Probing(recorder, self._looks.optimizers)
         self._sampling.instruments = [
             layers,
             Predictions(recorder),
+            Weights(recorder, self._names),
+            self._strides,
             batches,
             Inputs(recorder, batches),
             Neighbours(recorder, batches),
             Overlap(recorder, batches),
+            self._probing,
         ]
+        self._speed = Speed(recorder, self._program_time, self._shielded, lambda: self.busy)
+        self._precision = Precision(recorder, self._models.label)
+        self._nonfinite = NonFinite(
+            recorder, self._loop, self._models.label, self._precision.under_scaler
+        )
+        self._edits = Edits(recorder, self._models.label)
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names, self._loop)
@@ -166,6 +184,8 @@ class Observer:
         self.live = False
         self._deep.end()
         self._lens.disarm()
+        self._nonfinite.end()
+        self._speed.stop()
         if self._patches is not None:
             self._patches.undo()
             self._patches = None
@@ -190,7 +210,7 @@ class Observer:
         """Run our own code: timed, in its own process only, failing open."""
         if os.getpid() != self._pid:
             return
-        began = time.perf_counter()
+        began = self._entered = time.perf_counter()
         self.busy = True
         try:
             function(*args, **kwargs)
@@ -200,6 +220,10 @@ class Observer:
         finally:
             self.busy = False
             self.spent_s += time.perf_counter() - began
+
+    def _program_time(self) -> float:
+        """Seconds on a clock that stands still while we are at work."""
+        return (self._entered if self.busy else time.perf_counter()) - self.spent_s
 
     def _shielded(self, function: Callable[P, None]) -> Callable[P, None]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -226,7 +250,9 @@ class Observer:
         self._loop.close()
         self._lens.collected()
         self._losses.flush()
+        self._nonfinite.flush()
         self._sampling.flush()
+        self._speed.flush()
         self._sightings.close()
         self._totals()
 
@@ -241,11 +267,17 @@ class Observer:
     def before_backward(self, tensors: Any) -> None:
         """`torch.autograd.backward(tensors)` begins."""
         root = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors), None)
+        self._speed.timing.backward()
         self._deep.before_backward()
         line = self.recorder.frames.here()
         self._looks.before_backward()
         self._lens.backward()
-        graph = self._sightings.backward(root, line)
+        sampled = self._sampling.level is not Level.NONE
+        graph = self._sightings.backward(root, line, sampled=sampled)
+        seen = self._sightings.take()
+        self._precision.before_backward(graph, seen)
+        self._nonfinite.before_backward(root, graph, seen)
+        self._edits.before_backward(root, seen)
         self._loop.backward(line, graph)
         self._sampling.before_backward(root, graph, line)
         self.recorder.writer.release()
@@ -254,9 +286,13 @@ class Observer:
     @_safely
     def after_backward(self, error: BaseException | None) -> None:
         """It has ended, or failed."""
+        self._speed.timing.backward_ended()
         if error is not None:
             text = f"{type(error).__name__}: {error}"[:300]
             self.recorder.event("backward-failed", text=text)
+            self._edits.failed(error)
+        self._precision.after_backward()
+        self._nonfinite.after_backward(failed=error is not None)
         self._looks.after_backward()
         self._sampling.after_backward()
         self._sightings.ended()
@@ -281,6 +317,7 @@ class Observer:
         number = self._met(optimizer)
         if number not in self._loop.optimizer_steps:
             self._optimizers.describe(optimizer, number)
+        self._precision.before_step(optimizer)
         self._looks.before_step(number)
 
     @_safely
@@ -289,16 +326,20 @@ class Observer:
         number = self._met(optimizer)
         line = self.recorder.frames.here()
         step = self._loop.step(number, line)
+        self._edits.stepped(optimizer, line)
+        self._speed.timing.step_ended()
         if step == 1:
             facts = {"optimizer": number, "loader": self._loop.loader, "loss": self._losses.last()}
             self.recorder.emit({"e": "first-step", **facts})
         self.recorder.writer.release()
         self._optimizers.stepped(optimizer, number)
+        self._strides.stepped(optimizer, number, step)
         self._losses.step()
         if step > self._stepped:
             self._stepped = step
+            self._speed.cycle_ended(patched=self._deep.on)
             self._lens.disarm("sample")
-            self._sampling.stepped(step, self.spent_s)
+            self._sampling.stepped(step, self.spent_s - self._probing.spent_s)
         sampled = self._sampling.level is Level.FULL
         if self._looks.after_step(number, step, line, sampled=sampled) and step >= HELD_FROM:
             held.look(self.recorder)
@@ -326,14 +367,47 @@ class Observer:
         """`zero_grad` of an optimizer or a module has run."""
         number = self._met(thing) if isinstance(thing, Optimizer) else 0
         self._loop.token("zero", self.recorder.frames.here(), number)
-        self._looks.cleared(self._optimizers.ids_of(thing))
+        self._looks.cleared(lambda: self._optimizers.ids_of(thing))
 
     @_safely
     def mark(self, kind: str) -> None:
         """Something that belongs to the step under way: `clip`, `unscale`, `grad`, ..."""
         self._loop.token(kind, self.recorder.frames.here())
+        if kind == "clip":
+            self._precision.clipped()
+
+    @_safely
+    def scaler_called(self, kind: str, optimizer: Any) -> None:
+        """A method of an enabled gradient scaler begins."""
+        self._precision.scaler_called(kind, optimizer)
+
+    @_safely
+    def scaler_returned(self, kind: str) -> None:
+        """It has returned."""
+        self._precision.scaler_returned(kind)
+
+    @_safely
+    def scaler_failed(self, error: BaseException) -> None:
+        """It has raised an error instead."""
+        self._precision.scaler_failed(error)
+
+    @_safely
+    def clipped(self, norm: Any, most: Any) -> None:
+        """`clip_grad_norm_` has run: the norm that it found, and the most that it leaves."""
+        if self._sampling.level is not Level.NONE:
+            self._strides.clipped(self._sampling.step, norm, most)
 
     # -- data and forwards -------------------------------------------------------------------
+
+    def _model_called(self) -> None:
+        """The program calls a model; told only while the lens is armed."""
+        self._deep.forward()
+        self._speed.timing.called()
+
+    @_safely
+    def loader_starting(self) -> None:
+        """A `DataLoader` is about to be iterated from its start."""
+        self._speed.loader_starting()
 
     @_safely
     def loader_started(self, loader: Any, iterator: Any) -> None:
@@ -346,18 +420,31 @@ class Observer:
             self._weighted.add(number)
             self.recorder.event("weighted-sampler", loader=number)
         self._iterators[iterator] = number
+        self._speed.loader_started(number, loader)
         self._loop.open_pass(number, line=self.recorder.frames.here(), shuffled=shuffled)
+
+    def batch_wanted(self, iterator: Any) -> None:
+        """It is asked for a batch. Only timed, at nearly every step."""
+        if self.live and not self.busy and self._speed.timing.wanted():
+            self.guard(self._speed.waiting, iterator)
+
+    @_safely
+    def batch_failed(self) -> None:
+        """It has raised an exception."""
+        self._speed.missed()
 
     @_safely
     def batch_yielded(self, iterator: Any, batch: Any) -> None:
         """It has yielded a batch."""
         number = self._iterators.get(iterator)
+        self._speed.yielded(number or 0)
         if number is not None:
             self._loop.batch(number, batch, self.recorder.frames.here())
 
     @_safely
     def loader_ended(self, iterator: Any) -> None:
         """It has come to its end."""
+        self._speed.missed()
         number = self._iterators.get(iterator)
         if number is not None:
             self._loop.close_pass(number, complete=True)
@@ -367,6 +454,7 @@ class Observer:
         if self.live and not self.busy:
             self._off_depth += 1
             if self._off_depth == 1:
+                self._speed.timing.gradients(on=False)
                 self.guard(self._maybe_validation)
 
     def gradients_on(self) -> None:
@@ -374,6 +462,7 @@ class Observer:
         if self.live and not self.busy:
             self._off_depth = max(0, self._off_depth - 1)
             if self._off_depth == 0:
+                self._speed.timing.gradients(on=True)
                 self._lens.disarm("quiet")
 
     def _maybe_validation(self) -> None:
@@ -414,9 +503,12 @@ class Observer:
     def compiling(self) -> None:
         """`torch.compile` or `Module.compile` was called."""
         self._deep.compiling()
+        self._speed.compiling()
         self._lens.arm("compiled")  # to the end: hooks that come and go would recompile
 
     def _cut(self, tensor: torch.Tensor, operation: str, line: int | None) -> None:
+        if operation == "data":
+            self._edits.exposed(tensor, line)
         if (operation, line) in self._cuts_seen:
             return
         leaves = [tensor] if tensor.grad_fn is None else capture.walk(tensor.grad_fn).leaves
@@ -506,6 +598,7 @@ class Observer:
         """Ask the rules, and tell what is new."""
         self._totals()
         self._sampling.flush()
+        self._speed.flush()
         for finding in diagnose(self.recorder.record, live=True).findings:
             if self._keep(finding):
                 self._governor.alarm()

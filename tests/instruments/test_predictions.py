@@ -47,7 +47,7 @@ def test_classes_are_told_with_loss_entropy_and_accuracy(tmp_path):
     assert first(record, "loss.head") == pytest.approx(
         float(functional.cross_entropy(scores, Y)), rel=1e-3
     )
-    assert targets(record)["counts"] == [2 * int((Y == c).sum()) for c in range(3)]
+    assert targets(record)["counts"] == [2 * int((c == Y).sum()) for c in range(3)]
     assert targets(record)["first"]["answer"] == pytest.approx(chances.mean(0).tolist(), abs=1e-4)
 
 

@@ -17,6 +17,8 @@ from torchdx.graph.model import HEADS, LEAF
 
 MAX_NODES = 50_000  # a larger graph is walked this far and marked so
 
+NEAR = 12  # operations by which a graph is known again without a walk
+
 _SUFFIX = re.compile(r"Backward\d*$")
 _WRAP = 1 << 64  # negative numbers come back from torch as unsigned 64-bit
 _SCALARS = (
@@ -57,6 +59,17 @@ def walk(root: Any) -> Walk:
             if below is not None:
                 waiting.append(below)
     return Walk(list(index), hash(tuple(shape)) & 0x7FFFFFFFFFFFFFFF, leaves)
+
+
+def near(root: Any) -> int:
+    """A number for the structure of the few operations nearest to a root."""
+    kinds: list[Any] = []
+    waiting = [root]
+    while waiting and len(kinds) < NEAR:
+        node = waiting.pop(0)
+        kinds.append(type(node))
+        waiting.extend(below for below, _ in node.next_functions if below is not None)
+    return hash(tuple(kinds))
 
 
 def leaves(tensor: torch.Tensor) -> list[Any]:

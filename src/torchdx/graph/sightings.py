@@ -1,5 +1,6 @@
 """What each backward pass shows of its loss graph; a new structure is read and written down."""
 
+import random
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torchdx.instruments.stillness import Stillness
 MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
 MAX_LEAF_SETS = 10_000
 LABEL_BATCHES = 50  # batches whose labels are counted, where the loss has class weights
+STEADY = 50  # walks in a row of one result, after which graphs that begin alike are taken for it
+WALKED = 8  # of these still one of so many is walked, at random
 _LATE = 30  # graphs with late parameters that are told one by one
 
 
@@ -32,14 +35,33 @@ class Sightings:
         self._version = 0
         self._growth = Growth(recorder, loop)
         self._labels: dict[int, _Labels] = {}
+        self._steady: dict[int, tuple[int, int]] = {}
+        self._random = random.Random(20_261_121)  # noqa: S311  # not for secrets
+        self._seen: capture.Walk | None = None
         self.counts: dict[int, int] = {}
 
-    def backward(self, root: Any, line: int | None) -> int:
-        """A backward pass begins from `root`; returns the number of its graph's structure."""
+    def backward(self, root: Any, line: int | None, *, sampled: bool) -> int:
+        """A backward pass begins from `root`; returns the number of its graph's structure.
+
+        Where graphs have long been the same, those of steps that are not sampled are mostly known
+        by their beginnings.
+        """
         function = getattr(root, "grad_fn", None)
-        number = self._bare(root, line) if function is None else self._graph(function, line)
+        if function is None:
+            number = self._bare(root, line)
+        else:
+            beginning = capture.near(function)
+            number, times = self._steady.get(beginning, (0, 0))
+            if sampled or times < STEADY or self._random.randrange(WALKED) == 0:
+                known, number = number, self._graph(function, line)
+                self._steady[beginning] = number, times + 1 if number == known else 0
         self.counts[number] = self.counts.get(number, 0) + 1
         return number
+
+    def take(self) -> capture.Walk | None:
+        """The graph of the backward pass that begins, once: nothing of it is kept here."""
+        seen, self._seen = self._seen, None
+        return seen
 
     def ended(self) -> None:
         """The backward pass has ended."""
@@ -64,7 +86,7 @@ class Sightings:
         return number
 
     def _graph(self, function: Any, line: int | None) -> int:
-        seen = capture.walk(function)
+        seen = self._seen = capture.walk(function)
         if not self._loop.optimizer_steps:
             parameters = [p for p in seen.leaves if isinstance(p, nn.Parameter)]
             self._still.backward(self._loop.backwards + 1, parameters, line)

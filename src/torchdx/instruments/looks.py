@@ -81,17 +81,22 @@ class Looks:
         """A backward pass is about to reach these; returns whether some are in no optimizer."""
         return self._left_out.met(leaves, self._held())
 
-    def _held(self) -> set[int]:
-        optimizers = filter(None, (state.optimizer() for state in self._states.values()))
-        return {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+    def optimizers(self) -> list[Optimizer]:
+        """Those that were met and are still alive."""
+        return list(filter(None, (state.optimizer() for state in self._states.values())))
 
-    def cleared(self, parameters: set[int]) -> None:
+    def _held(self) -> set[int]:
+        groups = (group for optimizer in self.optimizers() for group in optimizer.param_groups)
+        return {id(p) for group in groups for p in group["params"]}
+
+    def cleared(self, parameters: Callable[[], set[int]]) -> None:
         """The gradients of these parameters (by `id`) were cleared."""
-        for state in self._states.values():
-            if state.looking and state.left != 0:
-                own = state.parameters()
-                if own and id(own[0]) in parameters:
-                    state.left = 0
+        open_ = [s for s in self._states.values() if s.looking and s.left != 0]
+        ids = parameters() if open_ else set()
+        for state in open_:
+            own = state.parameters()
+            if own and id(own[0]) in ids:
+                state.left = 0
 
     def before_step(self, number: int) -> None:
         """Keep a sample of the weights as they are."""
