@@ -15,6 +15,7 @@ from torchdx.events.recorder import Recorder
 STEPS = 2
 BACKWARDS = 8
 SECONDS = 20.0
+AGAIN = 5  # later times that lines are looked for, when a new structure of loss turns up
 
 
 class Deep:
@@ -26,6 +27,7 @@ class Deep:
         self._stance = False
         self._compiled = False
         self._began: float | None = None
+        self._until, self._again = STEPS, 0
         self.on = False
 
     def start(self) -> None:
@@ -35,6 +37,16 @@ class Deep:
         if not torch.is_anomaly_enabled():
             self._stacks = True
             self._keep_stacks(on=True)
+
+    def again(self) -> None:
+        """A loss of a new structure has turned up late: trace the next step's operations."""
+        known = self.on or self._compiled or torch.is_anomaly_enabled()
+        if known or self._again >= AGAIN:
+            return
+        self._again += 1
+        self._until, self._began = self._recorder.steps + 2, None
+        self.on = self._stacks = True
+        self._keep_stacks(on=True)
 
     def end(self) -> None:
         """End; harmless when it has ended."""
@@ -58,9 +70,10 @@ class Deep:
         """End when enough was seen."""
         if not self.on:
             return
-        steps = 1 if self._compiled else STEPS
+        steps = 1 if self._compiled else self._until
         late = self._began is not None and time.monotonic() - self._began > SECONDS
-        if self._recorder.steps >= steps or self._loop.backwards >= BACKWARDS or late:
+        many = not self._again and self._loop.backwards >= BACKWARDS
+        if self._recorder.steps >= steps or many or late:
             self.end()
 
     def before_backward(self) -> None:

@@ -1,8 +1,8 @@
 """What a loss was computed from, as autograd keeps it: the predictions and the targets.
 
 Read before backward, which lets go of them. A loss that torch computes in one operation keeps both;
-cross-entropy with soft targets leaves a product of log-probabilities and targets; of other losses
-nothing is known here.
+cross-entropy with soft targets leaves a product of log-probabilities and targets, a squared
+difference written by hand itself; of other losses nothing is known here.
 """
 
 import re
@@ -31,6 +31,7 @@ class Head:
                no each, `given` as probabilities (rows, units); `values`: numbers (rows, outputs)
     op         torch's name of the loss less `Backward0`
     normal     for `classes`: whether the exponentials of `given` sum to one in each row
+    ignored    for `classes`: rows left out, those with the label `ignore_index`
     node       autograd's node, valid until backward has ended
     """
 
@@ -40,6 +41,8 @@ class Head:
     target: torch.Tensor
     node: Any
     normal: bool = True
+    ignored: int = 0
+    ignore_index: int | None = None
 
 
 def read(root: Any) -> Head | None:
@@ -50,7 +53,7 @@ def read(root: Any) -> Head | None:
     node = find_head(function, REACH)
     with torch.no_grad():
         try:
-            return _soft(function) if node is None else _of(node)
+            return (_soft(function) or _squares(function)) if node is None else _of(node)
         except (RuntimeError, TypeError, IndexError, NotImplementedError):
             return None
 
@@ -74,13 +77,15 @@ def _classes(node: Any, op: str, given: torch.Tensor, target: torch.Tensor) -> H
     if given.dim() > 2:  # noqa: PLR2004  # (rows, classes, ...): every place is a row
         given = given.movedim(1, -1)
     flat, wanted = given.reshape(-1, given.shape[-1]).float(), target.reshape(-1)
-    kept = wanted != signed(node._saved_ignore_index)
-    if not bool(kept.all()):
+    ignore_index = signed(node._saved_ignore_index)
+    kept = wanted != ignore_index
+    ignored = int((~kept).sum())
+    if ignored:
         flat, wanted = flat[kept], wanted[kept]
     if not len(flat):
         return None
     normal = bool(torch.logsumexp(flat, 1).abs().max() < 0.01)  # noqa: PLR2004  # as L05 has it
-    return Head("classes", op, flat, wanted.long(), node, normal)
+    return Head("classes", op, flat, wanted.long(), node, normal, ignored, ignore_index)
 
 
 def _soft(function: Any) -> Head | None:
@@ -97,6 +102,32 @@ def _soft(function: Any) -> Head | None:
                 continue
             return Head("soft", "SoftCrossEntropy", given.float(), weights.float(), node)
     return None
+
+
+def _squares(function: Any) -> Head | None:
+    """A squared difference written by hand, of what a softmax, sigmoid, tanh or ReLU put out."""
+    for node in _nearest(function):
+        if not node.name().startswith("PowBackward0") or node._saved_exponent != 2:  # noqa: PLR2004
+            continue
+        difference, below = saved_tensor(node, "_saved_self"), node.next_functions[0][0]
+        if below is None or not below.name().startswith("SubBackward0") or difference is None:
+            continue
+        made = [made for made, _ in below.next_functions]
+        sources = [n for n in made if n is not None]
+        given = saved_tensor(sources[0], "_saved_result") if len(sources) == 1 else None
+        if given is None or given.shape != difference.shape or given.dim() == 0:
+            continue
+        target = given - difference if made[0] is not None else difference + given
+        rows = (len(given), -1)
+        flat, wanted = given.reshape(rows).float(), target.reshape(rows).float()
+        return Head("values", "SquaredDifference", flat, _rounded(wanted), node)
+    return None
+
+
+def _rounded(values: torch.Tensor) -> torch.Tensor:
+    """Whole numbers as such where only rounding parts them from it."""
+    whole = values.round()
+    return whole if bool((values - whole).abs().max() < 1e-5) else values  # noqa: PLR2004
 
 
 def _nearest(function: Any) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """What each backward pass shows of its loss graph; a new structure is read and written down."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ class Sightings:
         self._steady: dict[int, tuple[int, int]] = {}
         self._random = random.Random(20_261_121)  # noqa: S311  # not for secrets
         self._seen: capture.Walk | None = None
+        self._lineless: set[int] = set()
+        self.wants_lines: Callable[[], None] | None = None
         self.counts: dict[int, int] = {}
 
     def backward(self, root: Any, line: int | None, *, sampled: bool) -> int:
@@ -97,6 +100,8 @@ class Sightings:
             number = self._numbers[key] = len(self._numbers) + 1
             if number <= MAX_GRAPHS:
                 self._read(seen, number, line)
+        elif number in self._lineless and function.metadata.get("traceback_"):
+            self._read(seen, number, line)
         if number in self._labels and self.counts.get(number, 0) < LABEL_BATCHES:
             self._count_labels(number, function)
         return number
@@ -105,11 +110,21 @@ class Sightings:
         self._models.see_owners(seen.leaves)
         nodes, opaque = capture.read_nodes(seen.nodes, self._recorder.frames, self._models.label)
         self._emit(number, line, nodes, opaque)
+        self._look_again(number, any(node.get("line") for node in nodes))
         weighted = [n["saved"] for n in nodes if n.get("saved", {}).get("counts")]
         if weighted:
             self._labels[number] = _Labels(weighted[0])
         if not opaque and not any(isinstance(leaf, nn.Parameter) for leaf in seen.leaves):
             self._recorder.event("no-parameters", line=line, graph=number, **self._search())
+
+    def _look_again(self, number: int, found: bool) -> None:  # noqa: FBT001  # whether lines were
+        """A structure that turned up late has no lines: have the next step traced."""
+        if found:
+            self._lineless.discard(number)
+        elif number not in self._lineless:
+            self._lineless.add(number)
+            if self.wants_lines is not None:
+                self.wants_lines()
 
     def _emit(self, number: int, line: int | None, nodes: list[Any], opaque: str) -> None:
         entry = {"e": "graph", "key": number, "step": self._recorder.steps, "line": line}

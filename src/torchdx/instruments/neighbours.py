@@ -9,13 +9,22 @@ shifted     the best agreement when labels are moved by up to `SHIFTS` places, a
 alone       `{column, score, next, base}`: the one column that tells the label best (share of rows
             right from its bins, on rows not binned with; for numbers the rank correlation), the
             second best, and what the commonest label would get
+order       how far apart the labels of disagreeing neighbours are as numbers, over those of any two
+            rows that disagree: about 1 for classes, much less for levels of a quantity
 suspect     share of rows none of whose neighbours has their label although these agree otherwise
+sure        share of rows of whose `VOTERS` nearest more than half have one label
+stray       of these rows, how much of the labels looks dealt out at random: for every two classes,
+            the rows of the second where the first is voted, over those that such a deal would put
+            there; the median, so that classes that are alike count little. None below 3 classes
+closest     median distance to the nearest row over that between any two: small where rows form
+            groups, near one where they are strewn about in many dimensions
 rows        rows compared
 """
 
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
@@ -23,6 +32,7 @@ from torchdx.instruments.batches import Batches
 from torchdx.instruments.tensors import unseen
 
 NEAREST = 5
+VOTERS = 10
 DEALS = 20
 SHIFTS = 3
 BINS = 16
@@ -67,7 +77,8 @@ def _compare(rows: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
     if not scaled.shape[1]:
         return {}
     distance = torch.cdist(scaled, scaled).fill_diagonal_(torch.inf)
-    nearest = distance.topk(NEAREST, largest=False).indices
+    near, voters = distance.topk(VOTERS, largest=False)
+    nearest = voters[:, :NEAREST]
     numbers = labels.is_floating_point() and len(torch.unique(labels)) > BINS
     score = _correlation if numbers else _agreement
     generator = torch.Generator().manual_seed(_SEED)
@@ -83,8 +94,11 @@ def _compare(rows: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
         "deviation": float(dealt.std()),
         "shift": best,
         "shifted": moved[best],
+        "order": _order(labels, nearest),
         "suspect": 0.0 if numbers else _suspect(labels, nearest),
         "alone": _alone(scaled, labels, numbers=numbers),
+        **({} if numbers else _vote(labels, voters)),
+        "closest": float(near[:, 0].median() / distance.median()),
     }
 
 
@@ -107,11 +121,45 @@ def _correlation(labels: torch.Tensor, nearest: torch.Tensor) -> float:
     return float(torch.nan_to_num(torch.corrcoef(pair)[0, 1]))
 
 
+def _order(labels: torch.Tensor, nearest: torch.Tensor) -> float | None:
+    """Distances between labels that disagree: of neighbours over those of rows at random."""
+    values = labels.double()
+    near = (values[nearest] - values[:, None]).abs()
+    generator = torch.Generator().manual_seed(_SEED)
+    other = values[torch.randint(len(values), nearest.shape, generator=generator)]
+    anyone = (other - values[:, None]).abs()
+    if not bool((near > 0).any()) or not bool((anyone > 0).any()):
+        return None
+    return float(near[near > 0].mean() / anyone[anyone > 0].mean())
+
+
 def _suspect(labels: torch.Tensor, nearest: torch.Tensor) -> float:
     """Rows that stand alone among neighbours of one other label."""
     near = labels[nearest]
     unanimous = (near == near[:, :1]).all(1)
     return float((unanimous & (near[:, 0] != labels)).double().mean())
+
+
+def _vote(labels: torch.Tensor, voters: torch.Tensor) -> dict[str, float | None]:
+    """How many rows have neighbours that agree, and which share of their labels strays."""
+    codes = torch.unique(labels, return_inverse=True)[1]
+    classes = int(codes.max()) + 1
+    most, voted = functional.one_hot(codes[voters], classes).sum(1).max(1)
+    sure = most > VOTERS / 2
+    found = torch.zeros(classes, classes, dtype=torch.float64)
+    ones = torch.ones(int(sure.sum()), dtype=torch.float64)
+    found.index_put_((voted[sure], codes[sure]), ones, accumulate=True)
+    dealt = found.sum(1, keepdim=True) * torch.bincount(codes) / len(codes)
+    other = ~torch.eye(classes, dtype=torch.bool) & (dealt > 0)
+    told = classes >= 3 and bool(other.any())  # noqa: PLR2004  # of two, each is the other's like
+    stray = _weighted_median((found / dealt)[other], dealt[other]) if told else None
+    return {"sure": float(sure.double().mean()), "stray": stray}
+
+
+def _weighted_median(values: torch.Tensor, weights: torch.Tensor) -> float:
+    order = values.argsort()
+    heard = weights[order].cumsum(0)
+    return float(values[order][int((heard < heard[-1] / 2).sum())])
 
 
 def _alone(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> dict[str, Any]:

@@ -12,7 +12,8 @@ target.entropy              entropy of the labels in the batch, in nats
 target.mean, .std, .min, .max       of the wanted values
 loss.head                   mean loss of a row as torch's loss would give it, in nats or squares
 
-`targets` events keep what was asked for so far: counts of classes, how many different values, ...
+`targets` events keep what was asked for so far: counts of classes, how many different values, rows
+left out by `ignore_index`, ...
 """
 
 import math
@@ -55,6 +56,9 @@ class _Asked:
     row_sum: tuple[float, float] = (math.inf, -math.inf)
     several: int = 0  # rows with more than one label, and with none
     none: int = 0
+    ties: int = 0  # rows whose shares are equal among several classes and nothing else
+    ignored: int = 0
+    ignore_index: int | None = None
     first: dict[str, Any] = field(default_factory=dict)
     told: int = 0
 
@@ -70,7 +74,7 @@ class Predictions(Quiet):
     def learned(self, glimpse: Glimpse) -> None:
         """A sampled loss has gone backward."""
         head = glimpse.head
-        if head is None or not len(head.given):
+        if head is None or not len(head.given) or bool(head.given.isnan().any()):
             return
         place = str(glimpse.graph)
         with unseen():
@@ -180,6 +184,7 @@ def _first(glimpse: Glimpse, head: Head, values: dict[str, float]) -> dict[str, 
 def _count(asked: _Asked, head: Head) -> None:
     target = head.target
     asked.rows += len(target)
+    asked.ignored, asked.ignore_index = asked.ignored + head.ignored, head.ignore_index
     asked.low, asked.high = (
         min(asked.low, float(target.min())),
         max(asked.high, float(target.max())),
@@ -190,6 +195,7 @@ def _count(asked: _Asked, head: Head) -> None:
     else:
         found = target.double().sum(0)[: len(asked.counts)].tolist()
         _count_rows(asked, target)
+        asked.ties += _ties(target) if head.kind == "soft" else 0
     asked.counts = [a + b for a, b in zip(asked.counts, found, strict=True)]
     flat = target.double().reshape(-1)
     asked.total, asked.squares = asked.total + float(flat.sum()), asked.squares + float(flat @ flat)
@@ -210,6 +216,13 @@ def _count_rows(asked: _Asked, target: torch.Tensor) -> None:
     asked.none += int((sums < 0.5).sum())  # noqa: PLR2004  # not one
 
 
+def _ties(shares: torch.Tensor) -> int:
+    """Rows that share one probability out equally among two classes or more."""
+    most = shares.amax(1, keepdim=True)
+    equal = ((shares - most).abs() < 1e-4 * most).sum(1)  # float32 rounds so
+    return int(((equal > 1) & ((equal * most[:, 0] - 1).abs() < 1e-3)).sum())  # noqa: PLR2004
+
+
 def _facts(asked: _Asked) -> dict[str, Any]:
     mean = asked.total / max(1, asked.values)
     return {
@@ -225,9 +238,12 @@ def _facts(asked: _Asked) -> dict[str, Any]:
         "max": asked.high,
         "mean": mean,
         "variance": max(0.0, asked.squares / max(1, asked.values) - mean**2),
-        "row_sum": list(asked.row_sum) if asked.kind in {"soft", "units"} else None,
+        "row_sum": None if asked.kind == "classes" else list(asked.row_sum),
         "several": asked.several,
         "none": asked.none,
+        "ties": asked.ties,
+        "ignored": asked.ignored,
+        "ignore_index": asked.ignore_index,
         "first": asked.first,
     }
 

@@ -244,6 +244,11 @@ class Record:
         """The events of a kind, in order."""
         return [event for event in self.events if event.kind == kind]
 
+    def probes(self, kind: str) -> list[Event]:
+        """What the probes of a kind measured, in order."""
+        own = (event for event in self.of("probe") if event.facts["kind"] == kind)
+        return [event for event in own if "because" not in event.facts]
+
     @property
     def trained(self) -> bool:
         """Whether anything like training was seen."""
@@ -276,6 +281,15 @@ class Record:
     def series(self, signal: str, place: str = "") -> Series:
         """What was measured of a signal at a place, empty when nothing was."""
         return self.signals.get(signal, {}).get(place, [])
+
+    def made(self, module: str) -> Line | None:
+        """Where a module was made or given to its holder, by its path."""
+        return next((m.lines.get(module) for m in self.models if module in m.modules), None)
+
+    def class_of(self, model: str, part: str) -> str:
+        """The class of a part of a model, by its path within it; empty when not known."""
+        path = f"{model}.{part}" if model and part else model or part
+        return next((m.modules[path] for m in self.models if path in m.modules), "")
 
     def line(self, number: int | None) -> Line | None:
         """The line that an event names by its number."""
@@ -353,11 +367,12 @@ class Record:
 
     def _on_graph(self, entry: Json) -> None:
         nodes = tuple(self._node(index, raw) for index, raw in enumerate(entry["nodes"]))
+        known = self.graphs.get(entry["key"])  # read once more, with its lines
         self.graphs[entry["key"]] = LossGraph(
             key=entry["key"],
             nodes=nodes,
             backward=self._line(entry.get("line")),
-            step=entry["step"],
+            step=entry["step"] if known is None else known.step,
             opaque=entry.get("opaque", ""),
         )
 
