@@ -74,12 +74,17 @@ def _silence(
     causes = {f.code for f in found if f.severity != "note"}
     kept, silenced = [], []
     for finding in found:
-        cause = next((c for c in sorted(causes) if finding.code in rules[c].silences), None)
+        cause = next((c for c in sorted(causes) if _explains(rules, c, finding.code)), None)
         if cause is None:
             kept.append(finding)
         else:
             silenced.append((finding, cause))
     return kept, silenced
+
+
+def _explains(rules: dict[str, Rule], cause: str, symptom: str) -> bool:
+    """Whether one is only a symptom of the other; two that say so of each other both stay."""
+    return symptom in rules[cause].silences and cause not in rules[symptom].silences
 
 
 def _chain(root: str, found: list[Finding], rules: dict[str, Rule]) -> tuple[str, ...]:

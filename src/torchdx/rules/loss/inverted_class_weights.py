@@ -39,7 +39,7 @@ ROUNDING = 0.05
 LEFT = 0.8
 
 
-@rule("L16", "inverted-class-weights")
+@rule("L16", "inverted-class-weights", silences="D06")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first weighted loss."""
     for event in record.of("labels"):

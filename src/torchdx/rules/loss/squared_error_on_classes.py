@@ -32,7 +32,7 @@ FEW = 20
 # How far apart labels of disagreeing neighbours lie, over that of any two rows that disagree: 0.78
 # to 1.22 on digits, Fashion-MNIST and wine, 0.33 to 0.42 where miles per gallon were cut in levels.
 NO_ORDER = 0.6
-KINDS = 0.95  # neighbours that agree so often stand for kinds, even where none disagrees
+KINDS = 0.95  # neighbours that agree so often stand for kinds: too few disagree to be measured
 
 
 @rule("L10", "squared-error-on-classes")
@@ -65,10 +65,10 @@ def _order(record: Record, loss: Asked) -> float | None:
     near = [n for n in neighbours(record) if n["set"] == loss.graph.key]
     if not near:
         return None
+    if near[0]["agreement"] >= KINDS:
+        return 1.0
     value = near[0].get("order")
-    if value is None:
-        return 1.0 if near[0]["agreement"] >= KINDS else None
-    return float(value)
+    return None if value is None else float(value)
 
 
 def _finding(loss: Asked, what: str, kinds: int, order: float | None = None) -> Finding:
