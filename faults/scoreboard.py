@@ -43,7 +43,11 @@ NOT_ALONE = frozenset({"ddp_gloo"})  # needs torchrun
 
 @dataclass(frozen=True)
 class Fault:
-    """One pair of programs, as its manifest describes it. `strength` is blatant or subtle."""
+    """One pair of programs, as its manifest describes it.
+
+    strength   blatant or subtle
+    missed     why it is known not to be named first; empty where it is
+    """
 
     name: str
     code: str
@@ -51,6 +55,7 @@ class Fault:
     data: str
     strength: str = "blatant"
     also: tuple[str, ...] = ()
+    missed: str = ""
 
     @property
     def sick(self) -> Path:
@@ -107,7 +112,8 @@ def faults() -> list[Fault]:
         for entry in tomllib.loads(manifest.read_text())["fault"]:
             known = (entry["name"], entry["code"], tuple(entry["lines"]), entry["data"])
             strength = entry.get("strength", "blatant")
-            listed.append(Fault(*known, strength, tuple(entry.get("also", ()))))
+            also = tuple(entry.get("also", ()))
+            listed.append(Fault(*known, strength, also, entry.get("missed", "")))
     return sorted(listed, key=lambda fault: (fault.code, fault.strength, fault.name))
 
 

@@ -5,12 +5,20 @@ import pytest
 from faults.scoreboard import Fault, faults, try_out
 
 
-@pytest.mark.parametrize("fault", faults(), ids=lambda fault: f"{fault.code}-{fault.name}")
+def _marked(fault: Fault):
+    """Subtle programs only with the slow tests: each run takes seconds."""
+    slow = [pytest.mark.slow] if fault.strength == "subtle" else []
+    return pytest.param(fault, id=f"{fault.code}-{fault.name}", marks=slow)
+
+
+@pytest.mark.parametrize("fault", list(map(_marked, faults())))
 def test_sick_program_is_named_first_and_its_twin_is_silent(fault: Fault):
     if not fault.runnable:
         pytest.skip(f"no {fault.data} on this machine (make data)")
     outcome = try_out(fault)
+    assert outcome.alarms == ()
+    if fault.missed:
+        pytest.xfail(f"not named first: {fault.missed}")
     assert outcome.named_first, f"found {outcome.codes}, first {outcome.first!r}"
     assert outcome.line_right
     assert set(fault.also) <= set(outcome.codes)
-    assert outcome.alarms == ()

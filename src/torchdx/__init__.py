@@ -9,13 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchdx.checkups.checkup import Checkup as Checkup
+    from torchdx.checkups.checkup import checkup as checkup
     from torchdx.notebook import Watch as Watch
     from torchdx.notebook import watch as watch
 
 __version__ = "0.1.0"
-__all__ = ["Watch", "__version__", "watch"]
+__all__ = ["Checkup", "Watch", "__version__", "checkup", "watch"]
 
-_HOMES = {"Watch": "torchdx.notebook", "watch": "torchdx.notebook"}
+_HOMES = {
+    "Checkup": "torchdx.checkups.checkup",
+    "Watch": "torchdx.notebook",
+    "checkup": "torchdx.checkups.checkup",
+    "watch": "torchdx.notebook",
+}
 
 
 def __getattr__(name: str) -> Any:

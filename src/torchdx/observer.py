@@ -5,12 +5,13 @@ exception of ours ends the observation, is kept in the record and told at the en
 the program.
 """
 
+import contextlib
 import functools
 import os
 import time
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -42,6 +43,7 @@ from torchdx.instruments.knobs import Knobs
 from torchdx.instruments.layers import Layers
 from torchdx.instruments.looks import Looks
 from torchdx.instruments.losses import Losses
+from torchdx.instruments.metrics import Metrics
 from torchdx.instruments.neighbours import Neighbours
 from torchdx.instruments.nonfinite import NonFinite
 from torchdx.instruments.optimizers import Optimizers
@@ -50,9 +52,12 @@ from torchdx.instruments.precision import Precision
 from torchdx.instruments.predictions import Predictions
 from torchdx.instruments.probing import Probing
 from torchdx.instruments.randomness import Randomness
+from torchdx.instruments.skips import Skips
 from torchdx.instruments.speed import Speed
 from torchdx.instruments.strides import Strides
+from torchdx.instruments.tallies import Tallies
 from torchdx.instruments.weights import Weights
+from torchdx.instruments.workers import Workers
 from torchdx.rules.base import Finding
 from torchdx.rules.ranking import Diagnosis, diagnose
 
@@ -65,6 +70,22 @@ TOTALS_SHARE = 0.02  # counts are written again when this share of the run has g
 Told = Callable[[Finding], None]
 P = ParamSpec("P")
 Method = Callable[Concatenate["Observer", P], None]
+
+
+_RUNNING: list["Observer"] = []
+
+
+@contextlib.contextmanager
+def resting() -> Iterator[None]:
+    """Nothing that runs inside is the program's: whoever observes this process looks away."""
+    awake = [observer for observer in _RUNNING if not observer.busy]
+    for observer in awake:
+        observer.busy = True
+    try:
+        yield
+    finally:
+        for observer in awake:
+            observer.busy = False
 
 
 def _safely(method: Method[P]) -> Method[P]:
@@ -114,6 +135,7 @@ class Observer:
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
         self._governor = Governor(budget)
         self._sampling = Sampling(recorder, self._governor, lambda: self._lens.arm("sample"))
+        self._sightings.wants_lines = self._deep.again
         self._lens = Lens(
             recorder,
             self._loop,
@@ -126,7 +148,9 @@ class Observer:
         self._sampling.module_called = layers.called
         batches = Batches(recorder)
         self._strides = Strides(recorder)
+        self._metrics = Metrics(recorder, self._shielded)
         self._probing = Probing(recorder, self._looks.optimizers)
+        self._sampling.wanted = self._probing.wants
         self._sampling.instruments = [
             layers,
             Predictions(recorder),
@@ -137,19 +161,25 @@ class Observer:
             Neighbours(recorder, batches),
             Overlap(recorder, batches),
             self._probing,
+            self._metrics,
         ]
-        self._speed = Speed(recorder, self._program_time, self._shielded, lambda: self.busy)
+        self._speed = Speed(
+            recorder, self._names, self._program_time, self._shielded, lambda: self.busy
+        )
         self._precision = Precision(recorder, self._models.label)
         self._nonfinite = NonFinite(
             recorder, self._loop, self._models.label, self._precision.under_scaler
         )
         self._edits = Edits(recorder, self._models.label)
+        self._skips = Skips(recorder, self._loop)
         self._losses = Losses(recorder)
         self._optimizers = Optimizers(recorder, self._loop, self._models)
         self._checkpoints = Checkpoints(recorder, self._names, self._loop)
         self._randomness = Randomness(recorder)
         self._knobs = Knobs(recorder, self._models)
+        self._workers = Workers(recorder)
         self._data = Numbers()
+        self._tallies = Tallies(recorder, self._data)
         self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._judged = Sparse(3, ratio=2.0)
         self._off_depth = self._stepped = 0
@@ -165,9 +195,11 @@ class Observer:
 
     def start(self) -> None:
         """Put the hooks in place."""
+        _RUNNING.append(self)
         self._patches = hooks.install(self)
         os.register_at_fork(after_in_child=self._forked)
         self.live = True
+        self._speed.start()
         self._lens.arm("beginning")
         self._deep.start()
 
@@ -181,7 +213,10 @@ class Observer:
 
     def stop(self) -> None:
         """Take every hook away; harmless when there is none."""
+        if self in _RUNNING:
+            _RUNNING.remove(self)
         self.live = False
+        self._metrics.end()
         self._deep.end()
         self._lens.disarm()
         self._nonfinite.end()
@@ -251,6 +286,8 @@ class Observer:
         self._lens.collected()
         self._losses.flush()
         self._nonfinite.flush()
+        self._skips.flush()
+        self._workers.flush()
         self._sampling.flush()
         self._speed.flush()
         self._sightings.close()
@@ -268,6 +305,7 @@ class Observer:
         """`torch.autograd.backward(tensors)` begins."""
         root = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors), None)
         self._speed.timing.backward()
+        self._metrics.end()
         self._deep.before_backward()
         line = self.recorder.frames.here()
         self._looks.before_backward()
@@ -286,7 +324,7 @@ class Observer:
     @_safely
     def after_backward(self, error: BaseException | None) -> None:
         """It has ended, or failed."""
-        self._speed.timing.backward_ended()
+        self._speed.backward_ended()
         if error is not None:
             text = f"{type(error).__name__}: {error}"[:300]
             self.recorder.event("backward-failed", text=text)
@@ -314,6 +352,7 @@ class Observer:
     @_safely
     def before_step(self, optimizer: Optimizer) -> None:
         """`optimizer.step` begins; with a closure, forward and backward are still to come."""
+        self._metrics.end()
         number = self._met(optimizer)
         if number not in self._loop.optimizer_steps:
             self._optimizers.describe(optimizer, number)
@@ -337,7 +376,7 @@ class Observer:
         self._losses.step()
         if step > self._stepped:
             self._stepped = step
-            self._speed.cycle_ended(patched=self._deep.on)
+            self._speed.cycle_ended(step, patched=self._deep.on)
             self._lens.disarm("sample")
             self._sampling.stepped(step, self.spent_s - self._probing.spent_s)
         sampled = self._sampling.level is Level.FULL
@@ -401,13 +440,15 @@ class Observer:
 
     def _model_called(self) -> None:
         """The program calls a model; told only while the lens is armed."""
+        self._metrics.end()
         self._deep.forward()
         self._speed.timing.called()
 
     @_safely
-    def loader_starting(self) -> None:
+    def loader_starting(self, loader: Any) -> None:
         """A `DataLoader` is about to be iterated from its start."""
         self._speed.loader_starting()
+        self._workers.starting(loader)
 
     @_safely
     def loader_started(self, loader: Any, iterator: Any) -> None:
@@ -421,7 +462,13 @@ class Observer:
             self.recorder.event("weighted-sampler", loader=number)
         self._iterators[iterator] = number
         self._speed.loader_started(number, loader)
-        self._loop.open_pass(number, line=self.recorder.frames.here(), shuffled=shuffled)
+        line = self.recorder.frames.here()
+        self._workers.started(iterator, number, getattr(loader, "dataset", None), line)
+        self._loop.open_pass(number, line=line, shuffled=shuffled)
+
+    def in_worker(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        """A process of a `DataLoader` begins to work: this runs in that process."""
+        return self._workers.in_worker(original, args, kwargs)
 
     def batch_wanted(self, iterator: Any) -> None:
         """It is asked for a batch. Only timed, at nearly every step."""
@@ -438,7 +485,9 @@ class Observer:
         """It has yielded a batch."""
         number = self._iterators.get(iterator)
         self._speed.yielded(number or 0)
+        self._workers.yielded(iterator, batch)
         if number is not None:
+            self._skips.batch_over()
             self._loop.batch(number, batch, self.recorder.frames.here())
 
     @_safely
@@ -447,6 +496,9 @@ class Observer:
         self._speed.missed()
         number = self._iterators.get(iterator)
         if number is not None:
+            self._skips.batch_over()
+            if (closing := self._loop.under_way(number)) is not None:
+                self._tallies.ended(closing)
             self._loop.close_pass(number, complete=True)
 
     def gradients_off(self) -> None:
@@ -502,6 +554,7 @@ class Observer:
     @_safely
     def compiling(self) -> None:
         """`torch.compile` or `Module.compile` was called."""
+        self._metrics.forbid()
         self._deep.compiling()
         self._speed.compiling()
         self._lens.arm("compiled")  # to the end: hooks that come and go would recompile
@@ -597,6 +650,7 @@ class Observer:
     def _judge(self) -> None:
         """Ask the rules, and tell what is new."""
         self._totals()
+        self._workers.flush()
         self._sampling.flush()
         self._speed.flush()
         for finding in diagnose(self.recorder.record, live=True).findings:

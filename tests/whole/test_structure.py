@@ -22,8 +22,9 @@ LAYERS = (
     ("record",),
     ("rules",),
     ("report",),
-    ("events", "graph", "instruments"),
+    ("events", "graph", "instruments", "probes"),
     ("observer",),
+    ("checkups",),
     ("notebook", "boot", "demo"),
     ("cli", "__main__"),
 )
@@ -108,7 +109,7 @@ def test_what_a_rule_silences_is_another_rule():
 
 
 def test_the_public_names_are_these():
-    assert torchdx.__all__ == ["Watch", "__version__", "watch"]
+    assert torchdx.__all__ == ["Checkup", "Watch", "__version__", "checkup", "watch"]
     for name in torchdx.__all__:
         assert getattr(torchdx, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

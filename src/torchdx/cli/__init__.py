@@ -11,7 +11,7 @@ from torchdx import __version__
 from torchdx.boot import program
 from torchdx.errors import TorchdxError
 
-COMMANDS = ("run", "report", "check", "explain", "rules", "runs", "dump", "demo")
+COMMANDS = ("run", "checkup", "report", "check", "explain", "rules", "runs", "dump", "demo")
 
 
 class _Commands(click.Group):

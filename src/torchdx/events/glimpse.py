@@ -56,6 +56,7 @@ class Call:
     state     the random states before it; None where they were not taken
     labels    what the batch at hand, or the calling function, holds that its answer can be judged
               by; None where nothing fits
+    autocast  device type and precision of the autocast that it ran under, None for none
     """
 
     model: nn.Module
@@ -69,6 +70,7 @@ class Call:
     output: Any = None
     labels: torch.Tensor | None = None
     loader: int = 0
+    autocast: tuple[str, torch.dtype] | None = None
 
 
 @dataclass(frozen=True)

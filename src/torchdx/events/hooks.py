@@ -20,6 +20,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 from torch.utils.data import DataLoader, Subset, dataloader
+from torch.utils.data._utils import worker
 
 from torchdx.events.patches import Knob, Patches
 
@@ -41,9 +42,17 @@ class Observer(Protocol):
     def optimizer_failed(self, error: BaseException) -> None: ...
     def gradients_cleared(self, thing: Any) -> None: ...
     def mark(self, kind: str) -> None: ...
+    def scaler_called(self, kind: str, optimizer: Any) -> None: ...
+    def scaler_returned(self, kind: str) -> None: ...
+    def scaler_failed(self, error: BaseException) -> None: ...
+    def clipped(self, norm: Any, most: Any) -> None: ...
+    def loader_starting(self, loader: Any) -> None: ...
     def loader_started(self, loader: Any, iterator: Any) -> None: ...
+    def batch_wanted(self, iterator: Any) -> None: ...
+    def batch_failed(self) -> None: ...
     def batch_yielded(self, iterator: Any, batch: Any) -> None: ...
     def loader_ended(self, iterator: Any) -> None: ...
+    def in_worker(self, original: Any, *args: Any, **kwargs: Any) -> Any: ...
     def module_registered(self, parent: Any, name: str, child: Any) -> None: ...
     def parameter_registered(self, owner: Any) -> None: ...
     def mode_set(self, module: Any, *, training: bool) -> None: ...
@@ -68,7 +77,7 @@ def install(observer: Observer) -> Patches:
     patches = Patches()
     for part in (_backward, _optimizers, _gradients, _data, _modules, _schedulers, _states):
         part(observer, patches)
-    for part in (_randomness, _grad_mode, _knobs, _leaving):
+    for part in (_scaler, _randomness, _grad_mode, _knobs, _leaving):
         part(observer, patches)
     return patches
 
@@ -137,11 +146,17 @@ def _gradients(observer: Observer, patches: Patches) -> None:
 
         return around
 
+    def clip(original: Any, parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.mark("clip")
+        norm = original(parameters, max_norm, *args, **kwargs)
+        observer.clipped(norm, max_norm)
+        return norm
+
     patches.replace(Optimizer, "zero_grad", _wrap(zero_grad))
     patches.replace(nn.Module, "zero_grad", _wrap(zero_grad))
-    for name in ("clip_grad_norm_", "clip_grad_value_"):
-        for owner in (nn.utils, clip_grad):
-            patches.replace(owner, name, _wrap(marking("clip")))
+    for owner in (nn.utils, clip_grad):
+        patches.replace(owner, "clip_grad_norm_", _wrap(clip))
+        patches.replace(owner, "clip_grad_value_", _wrap(marking("clip")))
     for name, kind in (
         ("unscale_", "unscale"),
         ("step", "scaled-step"),
@@ -150,22 +165,49 @@ def _gradients(observer: Observer, patches: Patches) -> None:
         patches.replace(grad_scaler.GradScaler, name, _wrap(marking(kind)))
 
 
+def _scaler(observer: Observer, patches: Patches) -> None:
+    def following(kind: str) -> Around:
+        def around(original: Any, scaler: Any, *args: Any, **kwargs: Any) -> Any:
+            if not scaler.is_enabled():
+                return original(scaler, *args, **kwargs)
+            observer.scaler_called(kind, args[0] if args else kwargs.get("optimizer"))
+            try:
+                result = original(scaler, *args, **kwargs)
+            except Exception as error:
+                observer.scaler_failed(error)
+                raise
+            observer.scaler_returned(kind)
+            return result
+
+        return around
+
+    for name in ("scale", "unscale_", "step", "update"):
+        kind = name.rstrip("_")
+        patches.replace(grad_scaler.GradScaler, name, _wrap(following(kind)))
+
+
 def _data(observer: Observer, patches: Patches) -> None:
     def start(original: Any, loader: Any) -> Any:
+        observer.loader_starting(loader)
         iterator = original(loader)
         observer.loader_started(loader, iterator)
         return iterator
 
     def following(original: Any, iterator: Any) -> Any:
+        observer.batch_wanted(iterator)
         try:
             batch = original(iterator)
         except StopIteration:
             observer.loader_ended(iterator)
             raise
+        except BaseException:
+            observer.batch_failed()
+            raise
         observer.batch_yielded(iterator, batch)
         return batch
 
     patches.replace(DataLoader, "__iter__", _wrap(start))
+    patches.replace(worker, "_worker_loop", _wrap(observer.in_worker))
     patches.replace(dataloader._BaseDataLoaderIter, "__next__", _wrap(following))
 
 

@@ -254,6 +254,7 @@ class Lens:
                 loss = nn.functional.cross_entropy(answer.detach().float(), labels.long())
                 current.right += float((answer.argmax(1) == labels).sum())
                 current.scored += rows
+                current.first, current.last = current.first or rows, rows
             current.loss_sum += float(loss) * rows
             current.measured += rows
         return labels

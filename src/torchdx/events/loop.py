@@ -18,7 +18,11 @@ _MAX_PHASES = 200  # each of the first; then ever rarer
 
 @dataclass
 class Pass:
-    """A phase that is still open."""
+    """A phase that is still open.
+
+    right, scored   rows whose answer was the label, and rows so judged; `first` and `last` those of
+                    its first and last batch
+    """
 
     loader: int
     step: int
@@ -32,6 +36,8 @@ class Pass:
     no_grad: bool = False
     right: float = 0.0
     scored: int = 0
+    first: int = 0
+    last: int = 0
     loss_sum: float = 0.0
     measured: int = 0
     model: str = ""
@@ -149,6 +155,10 @@ class Loop:
         self._current = current
         self.token("data", line, loader)
 
+    def under_way(self, loader: int) -> Pass | None:
+        """The open pass over a data loader."""
+        return self._open.get(loader)
+
     def close_pass(self, loader: int, *, complete: bool = False) -> None:
         """A data loader has come to its end (`complete`), or is left for another start."""
         closing = self._open.pop(loader, None)
@@ -201,6 +211,16 @@ class Loop:
         self._emitted += 1
         if closing.batches and self._sparse.due(self._emitted):
             self._recorder.emit(closing.entry())
+
+    @property
+    def at_hand(self) -> Any:
+        """The batch that a data loader yielded last, None when there is none."""
+        return None if self._current is None else self._current.batch
+
+    @property
+    def learning(self) -> bool:
+        """Whether the pass that is under way has had a backward pass."""
+        return self._current is not None and self._current.backwards > 0
 
     @property
     def loader(self) -> int:

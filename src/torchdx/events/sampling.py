@@ -19,6 +19,9 @@ _RARER = 10  # of further ones every so many
 class Instrument(Protocol):
     """What an instrument may listen to. Tensors are to be read at once: they may change later."""
 
+    def learning(self, glimpse: Glimpse) -> None:
+        """Backward is about to run: the graph still has what it keeps."""
+
     def learned(self, glimpse: Glimpse) -> None:
         """Backward has run; the weights are still those of the forward."""
 
@@ -32,6 +35,9 @@ class Instrument(Protocol):
 class Quiet:
     """An instrument that listens to nothing; others override what they need."""
 
+    def learning(self, glimpse: Glimpse) -> None:
+        """Nothing."""
+
     def learned(self, glimpse: Glimpse) -> None:
         """Nothing."""
 
@@ -42,13 +48,23 @@ class Quiet:
         """Nothing."""
 
 
+def autocast_now() -> tuple[str, torch.dtype] | None:
+    """Device type and precision of the autocast that is on, None for none."""
+    for device in ("cuda", "cpu"):
+        if torch.is_autocast_enabled(device):
+            return device, torch.get_autocast_dtype(device)
+    return None
+
+
 class Sampling:
     """Chooses steps by the governor, gathers what they show, and hands it on."""
 
     def __init__(self, recorder: Recorder, governor: Governor, arm: Callable[[], None]) -> None:
+        """`wanted` says whether a step must be seen whatever the governor thinks of it."""
         self._recorder, self._arm = recorder, arm
         self.governor = governor
         self.instruments: list[Instrument] = []
+        self.wanted: Callable[[int], bool] = lambda _: False
         self.model_called: Callable[[], None] | None = None
         self.module_called: Callable[[nn.Module, Any, Any], None] | None = None
         self._calls: list[Call] = []
@@ -56,6 +72,7 @@ class Sampling:
         self._pending: Glimpse | None = None
         self._judged = 0
         self.level = Level.FULL
+        self._states = True
 
     @property
     def step(self) -> int:
@@ -71,8 +88,10 @@ class Sampling:
         self._open = None
         if learning and (self.level is Level.NONE or len(self._calls) >= MAX_CALLS):
             return
-        state = RandomState.now() if learning and self.level is Level.FULL else None
+        state = RandomState.now() if learning and self._states else None
         self._open = Call(model, path, tuple(args), model.training, learning, line, state)
+        if learning:
+            self._open.autocast = autocast_now()
 
     def inner(self, module: nn.Module, args: Any, output: Any) -> None:
         """A module inside it, or it itself, has returned."""
@@ -102,6 +121,8 @@ class Sampling:
             calls = tuple(self._calls)
             head = heads.read(root)
             self._pending = Glimpse(self.step, calls, root, head, graph, line, full)
+            for instrument in self.instruments:
+                instrument.learning(self._pending)
         self._calls = []
 
     def after_backward(self) -> None:
@@ -115,6 +136,10 @@ class Sampling:
         """The optimizer that steps most has done its step number `step`."""
         self._calls, self._open, self._judged = [], None, 0
         self.level = self.governor.next(step + 1, spent)
+        wanted = self.wanted(step + 1)
+        self._states = wanted or self.level is Level.FULL
+        if wanted and self.level is Level.NONE:
+            self.level = Level.CHEAP
         if self.level is not Level.NONE:
             self._arm()
 

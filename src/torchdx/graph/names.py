@@ -20,6 +20,11 @@ class _Place(NamedTuple):
     name: str
 
 
+def _holds(place: _Place, module: nn.Module) -> bool:
+    holder = place.parent()
+    return holder is not None and holder._modules.get(place.name) is module
+
+
 class Names:
     """Follows who holds whom, from torch's registration hooks.
 
@@ -29,6 +34,7 @@ class Names:
 
     def __init__(self) -> None:
         self._places: weakref.WeakKeyDictionary[nn.Module, _Place] = weakref.WeakKeyDictionary()
+        self._homes: weakref.WeakKeyDictionary[nn.Module, _Place] = weakref.WeakKeyDictionary()
         self._known: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()
         self._prefixes: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
         self._taken: dict[str, int] = {}
@@ -40,6 +46,8 @@ class Names:
     def registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         """A module was given a child."""
         if child is not None:
+            if (before := self._place(child)) is not None:
+                self._homes[child] = before
             self._places[child] = _Place(weakref.ref(parent), name)
             self._known[child] = None
         self._known[parent] = None
@@ -67,11 +75,22 @@ class Names:
 
     def parent(self, module: nn.Module) -> nn.Module | None:
         """Who holds a module now."""
-        place = self._places.get(module)
-        holder = None if place is None else place.parent()
-        if holder is None or place is None or holder._modules.get(place.name) is not module:
-            return None
-        return holder
+        place = self._place(module)
+        return None if place is None else place.parent()
+
+    def _place(self, module: nn.Module) -> _Place | None:
+        """Where a module is held now.
+
+        `layers[:-1]` makes a ModuleList that nothing holds; where the layers were before counts.
+        """
+        known = (self._places.get(module), self._homes.get(module))
+        holding = [p for p in known if p is not None and _holds(p, module)]
+        firm = (p for p in holding if not self._loose(p))
+        return next(firm, holding[0] if holding else None)
+
+    def _loose(self, place: _Place) -> bool:
+        holder = place.parent()
+        return isinstance(holder, nn.ModuleList) and self._place(holder) is None
 
     def top(self, module: nn.Module) -> nn.Module:
         """The outermost module that holds it; wrappers such as DistributedDataParallel left out."""
@@ -85,8 +104,11 @@ class Names:
         """Its name: the path from its top module, behind that module's prefix."""
         top, parts = self.top(module), []
         current = module
-        while current is not top and (holder := self.parent(current)) is not None:
-            parts.append(self._places[current].name)
+        while current is not top and (place := self._place(current)) is not None:
+            holder = place.parent()
+            if holder is None:
+                break
+            parts.append(place.name)
             current = holder
         return ".".join([part for part in [self.prefix(top)] if part] + parts[::-1])
 

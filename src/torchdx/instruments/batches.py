@@ -4,6 +4,7 @@ Of each row an even sample of at most `FEATURES` elements is taken on its device
 and in validation; it is read at the next flush. No row leaves this process.
 """
 
+import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from torchdx.instruments.tensors import unseen
 FEATURES = 256  # elements of each row
 ROWS = 2_000  # rows kept of each table, with their features
 DIGESTS = 20_000  # rows known again in each table
-PENDING = 64  # batches that wait for the next flush
+PENDING = 64  # batches that wait to be read together
 _PASS_ROWS = 500  # rows taken of each validation pass after the table is full
 _NOT_INPUTS = frozenset({"labels", "label", "target", "targets", "attention_mask"})
 
@@ -30,6 +31,7 @@ class Batch:
     rows     (rows, features) as given; labels (rows,) or (rows, outputs), None where unknown
     shape    of one row; dtype of the input
     at       optimizer steps done
+    derived  whether another model has made the rows
     """
 
     rows: torch.Tensor
@@ -38,6 +40,17 @@ class Batch:
     dtype: str
     at: int
     line: int | None
+    derived: bool = False
+    loader: int = 0
+
+
+@dataclass
+class Source:
+    """Where rows came from: the rows, and the optimizer steps done when the first and last came."""
+
+    first: int
+    last: int
+    digests: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -46,8 +59,13 @@ class Table:
 
     features, labels   (n, features) float32, and (n,) or (n, outputs) or None; the first `ROWS`
     digests            row -> how often it came
+    answered           row -> its first label; rows came `again` and had another label `conflicts`
+                       times
     passes             for a judged set: steps done -> the digests of that pass, in order
     labelled           for a judged set: steps done -> its labels in the same order
+    learned_before     for a judged set: its rows that the model had learned from before
+    derived            batches whose rows another model had made
+    sources            (data loader, line of the model's call) -> the rows that came from there
     sums               count, sum and sum of squares, minimum and maximum of each feature
     """
 
@@ -61,9 +79,15 @@ class Table:
     features: list[torch.Tensor] = field(default_factory=list)
     labels: list[torch.Tensor] = field(default_factory=list)
     digests: dict[int, int] = field(default_factory=dict)
+    answered: dict[int, float] = field(default_factory=dict)
+    again: int = 0
+    conflicts: int = 0
     batches: list[tuple[int, int]] = field(default_factory=list)
     passes: dict[int, list[int]] = field(default_factory=dict)
     labelled: dict[int, list[float]] = field(default_factory=dict)
+    learned_before: set[int] = field(default_factory=set)
+    derived: int = 0
+    sources: dict[tuple[int, int], Source] = field(default_factory=dict)
     rows: int = 0
     kept: int = 0
     nonfinite: int = 0
@@ -88,11 +112,12 @@ class Batches(Quiet):
         self._pending: list[tuple[Table, Batch]] = []
         self.tables: dict[tuple[str, str, int], Table] = {}
         self._paths: set[str] = set()
+        self._last: tuple[str, Any, int] = "", None, 0
 
     def learned(self, glimpse: Glimpse) -> None:
         """Take the rows that the first call of a sampled step was given."""
         entry = glimpse.entry
-        if entry is None or len(self._pending) >= PENDING:
+        if entry is None:
             return
         self._paths.add(entry.path)
         table = self._table("learned", entry.path, glimpse.graph, entry.line)
@@ -103,7 +128,8 @@ class Batches(Quiet):
 
     def judged(self, call: Call, step: int) -> None:
         """Take the rows of a validation, of a model that has learned."""
-        if call.path not in self._paths or len(self._pending) >= PENDING:
+        derived = self._derived(call)
+        if call.path not in self._paths:
             return
         table = self._table("judged", call.path, call.loader or -(call.line or 0), call.line)
         if table.kept >= ROWS and len(table.passes.get(step, ())) >= _PASS_ROWS:
@@ -111,14 +137,14 @@ class Batches(Quiet):
         labels = None if call.labels is None else call.labels.detach().clone()
         if labels is not None:
             table.kind = "values" if labels.is_floating_point() else "classes"
-        self._take(table, call, labels, step)
+        self._take(table, call, labels, step, derived=derived)
 
     def flush(self) -> None:
         """Read what waits."""
         pending, self._pending = self._pending, []
         for table, batch in pending:
             with unseen():
-                _add(table, batch)
+                self._add(table, batch)
 
     def learned_tables(self) -> list[Table]:
         """The tables that models learned from, by graph."""
@@ -134,7 +160,31 @@ class Batches(Quiet):
             self.tables[key] = Table(role, path, line=line, number=number)
         return self.tables[key]
 
-    def _take(self, table: Table, call: Call, labels: torch.Tensor | None, step: int) -> None:
+    def _derived(self, call: Call) -> bool:
+        """Whether the rows are what another model has just answered."""
+        given, (path, answer, size) = input_of(call), self._last
+        output = call.output if isinstance(call.output, torch.Tensor) else None
+        if output is not None:
+            self._last = call.path, weakref.ref(output), output.numel()
+        if given is None or not path or path == call.path:
+            return False
+        return answer() is given or size == given.numel()
+
+    def _add(self, table: Table, batch: Batch) -> None:
+        digests = _add(table, batch)
+        if table.role == "judged":
+            own = [t for t in self.learned_tables() if t.path == table.path]
+            table.learned_before.update(d for d in digests if any(d in t.digests for t in own))
+
+    def _take(
+        self,
+        table: Table,
+        call: Call,
+        labels: torch.Tensor | None,
+        step: int,
+        *,
+        derived: bool = False,
+    ) -> None:
         given = input_of(call)
         if given is None:
             return
@@ -144,7 +194,10 @@ class Batches(Quiet):
         if labels is not None and len(labels) != len(given):
             labels = None
         shape, dtype = tuple(given.shape[1:]), str(given.dtype).removeprefix("torch.")
-        self._pending.append((table, Batch(rows, labels, shape, dtype, step, call.line)))
+        batch = Batch(rows, labels, shape, dtype, step, call.line, derived, call.loader)
+        self._pending.append((table, batch))
+        if len(self._pending) >= PENDING:
+            self.flush()
 
 
 def input_of(call: Call) -> torch.Tensor | None:
@@ -173,20 +226,29 @@ def _labels(head: Head) -> torch.Tensor:
     return target.clone() if head.kind == "classes" else target.squeeze(-1).clone()
 
 
-def _add(table: Table, batch: Batch) -> None:
+def _add(table: Table, batch: Batch) -> list[int]:
+    """Read a batch into its table; returns its rows' digests, none where it is of another kind."""
     rows = batch.rows.cpu().to(torch.float32)
     labels = None if batch.labels is None else batch.labels.cpu()
     if table.shape and (table.shape != batch.shape or table.dtype != batch.dtype):
-        return
+        return []
     table.shape, table.dtype, table.line = batch.shape, batch.dtype, table.line or batch.line
     table.rows += len(rows)
+    table.derived += batch.derived
     table.nonfinite += int((~torch.isfinite(rows)).any(1).sum())
     _sum_up(table, rows)
     digests = [hash(row) for row in map(bytes, rows.numpy())]
     table.batches.append((batch.at, hash(tuple(digests))))
+    source = (batch.loader, batch.line or 0)
+    known = table.sources.setdefault(source, Source(batch.at, batch.at))
+    known.last = batch.at
+    if len(known.digests) < DIGESTS:
+        known.digests.update(digests)
     for digest in digests:
         if digest in table.digests or len(table.digests) < DIGESTS:
             table.digests[digest] = table.digests.get(digest, 0) + 1
+    if labels is not None and labels.dim() == 1:
+        _compare_answers(table, digests, labels.tolist())
     if table.role == "judged":
         table.passes.setdefault(batch.at, []).extend(digests)
         if labels is not None and labels.dim() == 1:
@@ -196,6 +258,17 @@ def _add(table: Table, batch: Batch) -> None:
         table.kept += len(rows)
         if labels is not None:
             table.labels.append(labels)
+    return digests
+
+
+def _compare_answers(table: Table, digests: list[int], labels: list[float]) -> None:
+    """Count the rows that come again, and those of them whose label has changed."""
+    for digest, label in zip(digests, labels, strict=True):
+        if digest in table.answered:
+            table.again += 1
+            table.conflicts += table.answered[digest] != label
+        elif len(table.answered) < DIGESTS:
+            table.answered[digest] = label
 
 
 def _sum_up(table: Table, rows: torch.Tensor) -> None:

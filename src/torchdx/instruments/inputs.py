@@ -13,16 +13,22 @@ constant            share of columns that never change
 power               greatest mean square of a column over the median one
 nonfinite           rows with a NaN or an infinity
 whole               share of elements that are whole numbers
+torn, modulo        what wrapping modulo 256 leaves: see `instruments/lattices.py`
 repeats             share of batches that had come before, row by row the same
-labels              `labelled`: rows with labels
+following           share of steps sampled after the first whose batch was that of the one before;
+                    `different`: how many different batches came
+labels              `labelled`: rows with labels; `conflicts`: share of the rows that came again
+                    with another label than at first, None where none came again
 """
 
+import itertools
 from typing import Any
 
 import torch
 
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
+from torchdx.instruments import lattices
 from torchdx.instruments.batches import Batches, Table
 from torchdx.instruments.tensors import unseen
 
@@ -74,10 +80,22 @@ def _facts(table: Table) -> dict[str, Any]:
         "power": float(power.max() / power.median()) if float(power.median()) else None,
         "nonfinite": table.nonfinite,
         "whole": float((rows == rows.round()).float().mean()),
+        "torn": lattices.torn(rows),
+        "modulo": lattices.modulo(rows),
         "batches": len(known),
         "repeats": 1 - len(set(known)) / len(known),
+        "following": _following(table.batches),
+        "different": len(set(known)),
+        "conflicts": table.conflicts / table.again if table.again else None,
         "labelled": 0 if table.answers() is None else table.kept,
     }
+
+
+def _following(batches: list[tuple[int, int]]) -> float | None:
+    """How often a step took the batch of the sampled step before it; None for a single step."""
+    pairs = list(itertools.pairwise(batches))
+    steps = [old == new for (before, old), (after, new) in pairs if after > before]
+    return sum(steps) / len(steps) if steps else None
 
 
 def _five(values: torch.Tensor) -> list[float]:

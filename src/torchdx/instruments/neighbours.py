@@ -9,6 +9,9 @@ shifted     the best agreement when labels are moved by up to `SHIFTS` places, a
 alone       `{column, score, next, base}`: the one column that tells the label best (share of rows
             right from its bins, on rows not binned with; for numbers the rank correlation), the
             second best, and what the commonest label would get
+told        `{columns, count, of, next}`: columns that the label determines: constant within each
+            class, or, for numbers, rising (or falling) with the label without exception; of how
+            many varied ones, and the `score` of the best column that is none of them
 order       how far apart the labels of disagreeing neighbours are as numbers, over those of any two
             rows that disagree: about 1 for classes, much less for levels of a quantity
 suspect     share of rows none of whose neighbours has their label although these agree otherwise
@@ -38,6 +41,7 @@ SHIFTS = 3
 BINS = 16
 COMPARED = 1_000  # rows at most: a square of distances
 LEAST = 60  # rows below which nothing is said
+COMMONEST = 0.9  # share of one value beyond which a column may go with the labels by chance
 _GROWN = 1.5
 _SEED = 20_261_121
 
@@ -97,6 +101,7 @@ def _compare(rows: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
         "order": _order(labels, nearest),
         "suspect": 0.0 if numbers else _suspect(labels, nearest),
         "alone": _alone(scaled, labels, numbers=numbers),
+        "told": _told(rows, labels, numbers=numbers),
         **({} if numbers else _vote(labels, voters)),
         "closest": float(near[:, 0].median() / distance.median()),
     }
@@ -162,20 +167,53 @@ def _weighted_median(values: torch.Tensor, weights: torch.Tensor) -> float:
     return float(values[order][int((heard < heard[-1] / 2).sum())])
 
 
+def _told(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> dict[str, Any]:
+    """The columns that are functions of the label, and the best score among the others."""
+    varied = (rows != rows[0]).any(0)
+    determined = varied & _determined(rows, labels, numbers=numbers)
+    for column in determined.nonzero().flatten().tolist():
+        values = torch.unique(rows[:, column], return_counts=True)[1]
+        determined[column] = int(values.max()) <= COMMONEST * len(rows)
+    others = rows[:, varied & ~determined]
+    best = 0.0
+    if bool(determined.any()) and others.shape[1]:
+        best = float(_scores(others, labels, numbers=numbers).max())
+    columns = determined.nonzero().flatten().tolist()
+    count, of = len(columns), int(varied.sum())
+    return {"columns": columns[:8], "count": count, "of": of, "next": best}
+
+
+def _determined(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> torch.Tensor:
+    """Which columns have one value in each class; for numbers, which never turn as these rise."""
+    codes = torch.unique(labels, return_inverse=True)[1]
+    places = codes[:, None].expand_as(rows)
+    empty = rows.new_empty(int(codes.max()) + 1, rows.shape[1])
+    least = empty.scatter_reduce(0, places, rows, "amin", include_self=False)
+    most = empty.scatter_reduce(0, places, rows, "amax", include_self=False)
+    if not numbers:
+        return (least == most).all(0)
+    return (least[1:] >= most[:-1]).all(0) | (most[1:] <= least[:-1]).all(0)
+
+
 def _alone(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> dict[str, Any]:
-    if numbers:
-        ranks = rows.argsort(0).argsort(0).double()
-        wanted = labels.argsort().argsort().double()
-        both = torch.cat([wanted[:, None], ranks], 1).T
-        scores, base = torch.nan_to_num(torch.corrcoef(both)[0, 1:]).abs(), 0.0
-    else:
-        codes = torch.unique(labels, return_inverse=True)[1]
-        scores = torch.stack([_binned(column, codes) for column in rows.T.contiguous()])
-        base = float(torch.bincount(codes).max()) / len(codes)
+    scores = _scores(rows, labels, numbers=numbers)
+    counts = torch.unique(labels, return_counts=True)[1]
+    base = 0.0 if numbers else float(counts.max()) / len(labels)
     order = scores.argsort(descending=True)
     second = float(scores[order[1]]) if len(order) > 1 else 0.0
     best = int(order[0])
     return {"column": best, "score": float(scores[best]), "next": second, "base": base}
+
+
+def _scores(rows: torch.Tensor, labels: torch.Tensor, *, numbers: bool) -> torch.Tensor:
+    """How well each column tells the label by itself, (columns,)."""
+    if numbers:
+        ranks = rows.argsort(0).argsort(0).double()
+        wanted = labels.argsort().argsort().double()
+        both = torch.cat([wanted[:, None], ranks], 1).T
+        return torch.nan_to_num(torch.corrcoef(both)[0, 1:]).abs()
+    codes = torch.unique(labels, return_inverse=True)[1]
+    return torch.stack([_binned(column, codes) for column in rows.T.contiguous()])
 
 
 def _binned(column: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Questions before training. The package is not called `checkup`: that is the public function."""

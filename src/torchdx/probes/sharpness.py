@@ -1,0 +1,255 @@
+"""Measures the sharpest direction of the loss, as the optimizer sees it, against its step size.
+
+Lanczos with full reorthogonalisation on Hessian-vector products: one graph of the gradient is kept,
+each product goes back through it once more. For optimizers that scale coordinates (Adam and its
+kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import Optimizer
+
+from torchdx.probes.copying import unwrapped
+from torchdx.probes.errors import CannotMeasure
+from torchdx.probes.stand_in import StandIn, measured, standing_in
+from torchdx.probes.subject import Subject
+
+PRODUCTS = 20
+ENOUGH = 0.01  # relative: half the width of the interval at which no further product is made
+_SEED = 20_261_121  # of the first direction
+_SECOND_MOMENTS = ("exp_avg_sq", "square_avg", "sum")
+
+Vector = list[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """The largest curvature of one batch's loss, in the mode of training.
+
+    curvature   largest eigenvalue of the Hessian (of the loss as the program steps on it, factor
+                and coupled weight decay included), in the optimizer's coordinates where `scaled`
+    error       how far from it an eigenvalue may be: the residual
+    lowest      smallest eigenvalue that was met: below 0 there is a way down besides the gradient
+    lr          of the first parameter group
+    limit       of lr times curvature, beyond which steps in that direction grow: 2 for plain
+                gradient descent, 2 (1 + momentum), 2 (1 + b1) / (1 - b1) for Adam
+    ratio       lr times curvature over that limit: above 1 the quadratic model diverges
+    along       lr times curvature along the gradient over 2: above 1 a plain gradient step raises
+                the loss of this batch
+    products    Hessian-vector products made
+    """
+
+    curvature: float
+    error: float
+    lowest: float
+    lr: float
+    limit: float
+    ratio: float
+    along: float
+    products: int
+    scaled: bool
+    rows: int
+
+
+@measured
+def sharpness(subject: Subject, optimizer: Optimizer, *, products: int = PRODUCTS) -> Sharpness:
+    """Step size against curvature; costs about twice `products` gradients.
+
+    The dropout mask is that of the observed forward. Sources: Cohen et al. 2021 (edge of
+    stability); Cohen et al. 2022 for Adam; the residual bounds the distance to an eigenvalue, not
+    that it is the largest, which a random start finds almost surely.
+    """
+    with standing_in(subject) as double, _twice_differentiable():
+        double.set_mode("observed")
+        step = _Step(subject.model, double.model, optimizer)
+        if not step.weights:
+            raise CannotMeasure("the optimizer holds no parameter of this model")
+        loss = double.loss_of(double.answer(state=subject.rng, gradients=True)) * subject.factor
+        gradient = _gradient(loss, step.weights, keep=True)
+        product = _product(gradient, step)
+        along = _along(product, [g.detach() * s for g, s in zip(gradient, step.scale, strict=True)])
+        top, error, low, made = lanczos(product, step.weights, products)
+        ratio = step.lr * top / step.limit
+        return Sharpness(
+            curvature=top,
+            error=error,
+            lowest=low,
+            lr=step.lr,
+            limit=step.limit,
+            ratio=ratio,
+            along=step.lr * along / 2,
+            products=made + 1,
+            scaled=step.scaled,
+            rows=double.rows,
+        )
+
+
+class _Step:
+    """What an optimizer does with a gradient: its settings, in terms of the copy's weights.
+
+    weights  of the copy; scale: P^(-1/2) for each, 1 for optimizers that do not scale
+    """
+
+    def __init__(self, model: nn.Module, double: nn.Module, optimizer: Optimizer) -> None:
+        names = {id(p): n for n, p in unwrapped(model).named_parameters()}
+        own = dict(double.named_parameters())
+        groups = [(g, p) for g in optimizer.param_groups for p in g["params"] if id(p) in names]
+        held = [(g, p, own[names[id(p)]]) for g, p in groups if p.requires_grad]
+        group = held[0][0] if held else optimizer.param_groups[0]
+        cls = type(optimizer).__name__
+        self.weights = [weight for _, _, weight in held]
+        self.lr, self.limit = float(group["lr"]), _limit(cls, group)
+        self.decay = [
+            0.0 if cls.endswith("W") else float(g.get("weight_decay", 0.0)) for g, _, _ in held
+        ]
+        moments = [_moment(optimizer, g, p) for g, p, _ in held]
+        self.scaled = any(moment is not None for moment in moments)
+        if cls in _SCALING and not self.scaled:
+            raise CannotMeasure("the optimizer has not stepped yet: it has no scales")
+        relative = [float(g["lr"]) / self.lr if self.lr else 1.0 for g, _, _ in held]
+        self.scale = [
+            torch.full_like(w, r**0.5) if m is None else (r / m) ** 0.5
+            for r, m, w in zip(relative, moments, self.weights, strict=True)
+        ]
+
+
+_SCALING = frozenset("Adam AdamW NAdam RAdam RMSprop Adagrad".split())
+
+
+def _limit(cls: str, group: dict[str, Any]) -> float:
+    """The largest stable product of step size and curvature on a quadratic."""
+    if cls in _SCALING and "betas" in group:
+        b1 = float(group["betas"][0])
+        return 2 * (1 + b1) / (1 - b1)
+    if cls in {"RMSprop", "Adagrad"}:
+        return 2.0
+    if cls != "SGD":
+        raise CannotMeasure(f"the stable step size of {cls} is not known here")
+    momentum, damping = float(group.get("momentum", 0.0)), float(group.get("dampening", 0.0))
+    if group.get("nesterov"):
+        return 2 * (1 + momentum) / (1 + 2 * momentum)
+    return 2 * (1 + momentum) / (1 - damping) if momentum else 2.0
+
+
+def _moment(optimizer: Optimizer, group: dict[str, Any], weight: Any) -> torch.Tensor | None:
+    """By what a coordinate's step is divided: the root of its second moment."""
+    if type(optimizer).__name__ not in _SCALING:
+        return None
+    state = optimizer.state.get(weight, {})
+    second = next((state[name] for name in _SECOND_MOMENTS if name in state), None)
+    if second is None:
+        return None
+    steps, eps = float(state.get("step", 0)), float(group.get("eps", 1e-8))
+    seen = 1 - float(group["betas"][1]) ** steps if "betas" in group else 1.0
+    return (second.detach() / max(seen, 1e-12)).sqrt() + eps
+
+
+@contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    """The default attention kernels have no second derivative."""
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def _gradient(value: torch.Tensor, weights: Vector, *, keep: bool) -> Vector:
+    return list(
+        torch.autograd.grad(
+            value, weights, create_graph=keep, allow_unused=True, materialize_grads=True
+        )
+    )
+
+
+def _product(gradient: Vector, step: _Step) -> Callable[[Vector], Vector]:
+    """Vector to Hessian times vector, in the optimizer's coordinates."""
+    curved = [i for i, g in enumerate(gradient) if g.grad_fn is not None]
+    if not curved:
+        raise CannotMeasure("the loss has no curvature: it is linear in the weights")
+    outputs = [gradient[i] for i in curved]
+
+    def product(vector: Vector) -> Vector:
+        scaled = [v * s for v, s in zip(vector, step.scale, strict=True)]
+        through = torch.autograd.grad(
+            outputs,
+            step.weights,
+            grad_outputs=[scaled[i] for i in curved],
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        parts = zip(through, scaled, step.scale, step.decay, strict=True)
+        return [(h + decay * v) * s for h, v, s, decay in parts]
+
+    return product
+
+
+def _along(product: Callable[[Vector], Vector], direction: Vector) -> float:
+    """Curvature along a direction."""
+    length = _dot(direction, direction)
+    return _dot(direction, product(direction)) / length if length else 0.0
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return float(sum((x.double() * y.double()).sum().cpu() for x, y in zip(a, b, strict=True)))
+
+
+def lanczos(
+    product: Callable[[Vector], Vector], like: Vector, most: int
+) -> tuple[float, float, float, int]:
+    """Largest eigenvalue of a symmetric operator by Lanczos from a random start.
+
+    Returns:
+        The eigenvalue; the residual, within which an eigenvalue lies; the smallest eigenvalue met;
+        the products made.
+
+    Raises:
+        CannotMeasure: a product is not finite.
+    """
+    q = _start(like)
+    basis, alphas, betas = torch.zeros((0, len(q)), dtype=q.dtype, device=q.device), [], []
+    values, residual = torch.zeros(1), math.inf
+    for made in range(1, min(most, len(q)) + 1):
+        basis = torch.cat([basis, q[None]])
+        w = _flat(product(_shaped(q, like)), q)
+        alphas.append(float(w @ q))
+        for _ in range(2):  # one pass of Gram-Schmidt leaves too much of what was there
+            w = w - basis.T @ (basis @ w)
+        beta = float(torch.linalg.vector_norm(w))
+        if not math.isfinite(alphas[-1]) or not math.isfinite(beta):
+            raise CannotMeasure("the second derivative of the loss is not finite")
+        values, residual = _ritz(alphas, betas, beta)
+        if residual <= ENOUGH * abs(float(values[-1])) or beta <= 1e-9:  # noqa: PLR2004
+            break
+        betas.append(beta)
+        q = w / beta
+    return float(values[-1]), residual, float(values[0]), made
+
+
+def _start(like: Vector) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(_SEED)
+    q = torch.randn(sum(p.numel() for p in like), generator=generator, dtype=torch.float64)
+    return (q / torch.linalg.vector_norm(q)).to(like[0].device)
+
+
+def _ritz(alphas: list[float], betas: list[float], beta: float) -> tuple[torch.Tensor, float]:
+    """Eigenvalues of the tridiagonal matrix, and the residual of the largest."""
+    off = torch.tensor(betas, dtype=torch.float64)
+    matrix = torch.diag(torch.tensor(alphas, dtype=torch.float64))
+    matrix = matrix + torch.diag(off, 1) + torch.diag(off, -1)
+    values, vectors = torch.linalg.eigh(matrix)
+    return values, beta * abs(float(vectors[-1, -1]))
+
+
+def _flat(parts: Vector, like: torch.Tensor) -> torch.Tensor:
+    return torch.cat([p.detach().reshape(-1) for p in parts]).to(like)
+
+
+def _shaped(flat: torch.Tensor, like: Vector) -> Vector:
+    pieces = flat.split([p.numel() for p in like])
+    return [piece.reshape(p.shape).to(p) for piece, p in zip(pieces, like, strict=True)]
