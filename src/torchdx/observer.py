@@ -23,7 +23,7 @@ from torch.utils.data import RandomSampler, WeightedRandomSampler
 from torchdx.events import hooks
 from torchdx.events.cuts import BY_HAND_AFTER, ByHand, Cuts
 from torchdx.events.deep import Deep
-from torchdx.events.lens import Lens
+from torchdx.events.lens import Lens, tensors_in
 from torchdx.events.loop import Loop
 from torchdx.events.models import Models
 from torchdx.events.numbers import Numbers
@@ -488,7 +488,8 @@ class Observer:
         self._workers.yielded(iterator, batch)
         if number is not None:
             self._skips.batch_over()
-            self._loop.batch(number, batch, self.recorder.frames.here())
+            rows = next((len(t) for t in tensors_in(batch) if t.dim()), 0)
+            self._loop.batch(number, batch, self.recorder.frames.here(), rows)
 
     @_safely
     def loader_ended(self, iterator: Any) -> None:

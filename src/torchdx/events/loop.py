@@ -47,6 +47,7 @@ class Pass:
     inputs: int = 0
     repeated: bool = False
     complete: bool = False
+    size: int = 0
     batch: Any = None
 
     def entry(self) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class Pass:
             "inputs": self.inputs,
             "repeated": self.repeated,
             "complete": self.complete,
+            "size": self.size,
         }
 
 
@@ -140,7 +142,7 @@ class Loop:
         self.close_quiet()
         self._open[loader] = Pass(loader, self._recorder.steps, line, shuffled, at=self.backwards)
 
-    def batch(self, loader: int, batch: Any, line: int | None) -> None:
+    def batch(self, loader: int, batch: Any, line: int | None, rows: int = 0) -> None:
         """A data loader has yielded a batch. It is kept until the next, for the labels in it."""
         current = self._open.get(loader)
         if current is None:
@@ -148,7 +150,7 @@ class Loop:
             self._open[loader] = current
         self._settle()
         if current.batches == 0:
-            current.at = self.backwards
+            current.at, current.size = self.backwards, rows
         current.during = self.backwards - current.at
         current.batches += 1
         current.batch = batch

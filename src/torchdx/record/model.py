@@ -135,7 +135,7 @@ class Phase:
     chosen      whether the program had set training mode since the last backward pass
     inputs      a number for the first rows that the model was given, 0 when not taken; `repeated`
                 whether it was given the same twice running
-    complete    whether the loader came to its end
+    complete    whether the loader came to its end; `size`: rows of its first batch, 0 when unknown
     """
 
     loader: int
@@ -158,6 +158,7 @@ class Phase:
     inputs: int = 0
     repeated: bool = False
     complete: bool = False
+    size: int = 0
 
     @property
     def validation(self) -> bool:

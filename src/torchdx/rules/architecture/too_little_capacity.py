@@ -3,11 +3,11 @@
 ## What is seen
 After 150 steps and more the loss is still high. A copy of the net cannot fit one batch either: not
 from its weights and not from new ones, at any of three step sizes, dropout off, though gradients
-reach the weights. And the inputs do tell the answers: a kernel regression on the same batch, which for each row
-has seen the other rows alone, is clearly better than the trained net.
+reach the weights. And the inputs do tell the answers: a kernel regression on the same batch, which
+for each row has seen the other rows alone, is clearly better than the trained net.
 ## Why the net does not learn
-Some layer is too narrow, or what stands before it too simple, to keep what the answer depends on. No
-step size and no more epochs help.
+Some layer is too narrow, or what stands before it too simple, to keep what the answer depends on.
+No step size and no more epochs help.
 ## When this is wrong
 A net that is to compress (an autoencoder's code) is meant to lose something; its loss has no such
 rows of labels. Where one batch can be fitted, the fault lies elsewhere: step size, data, dropout.
@@ -56,9 +56,9 @@ def _finding(record: Record, event: Event) -> Finding:
     what = "share of variance explained" if facts["head"] == "values" else "share of rows right"
     layer = f" (narrowest: {name}, {width} wide)" if name else ""
     return Finding(
-        text=f"the net cannot fit one batch of {facts['rows']} rows at any step size: "
-        f"{facts['best']:.3g} of {facts['reference']:.3g} are left; it gets {facts['score']:.0%} of it "
-        f"right, a kernel regression on the other rows {facts['control']:.0%}{layer}",
+        text=f"the net cannot fit one batch of {facts['rows']} rows at any step size: a loss of "
+        f"{facts['best']:.3g} is left of {facts['reference']:.3g}; it gets {facts['score']:.0%} of "
+        f"them right, a kernel regression on the other rows {facts['control']:.0%}{layer}",
         line=line or event.line,
         place=name or facts["model"],
         severity="suspicion",

@@ -33,7 +33,7 @@ from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription
 # mostly zeros.
 GAIN = 2.7
 # Deviation of the outputs: tiny inputs may well be blown up. Sick 3.6 and more; healthy 2.2 at most
-# but for one net on unscaled inputs (4.2).
+# but for a net that was met when it was trained (4.2): those are left alone.
 SIZE = 2.5
 # First loss over that of a guess. Healthy: 2.2 at most, sick 2.2 (saturated) and 750.
 WORSE = 3.0
@@ -72,6 +72,8 @@ def _large(record: Record, stage: Stage) -> _Large | None:
     gain, measured = stage.gain(record), stage.begun(record, "activation.gain")
     spread = stage.begun(record, "activation.std")
     if gain is None or measured is None or spread is None or stage.through & NORMS:
+        return None
+    if record.series("activation.gain", stage.place)[0][0] > 1:  # it has been trained until now
         return None
     if gain >= GAIN and measured >= GAIN and spread >= SIZE:
         return _Large(stage, gain, measured)

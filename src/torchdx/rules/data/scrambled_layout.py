@@ -10,14 +10,15 @@ result. Or a recurrence or an attention without `batch_first=True` runs along th
 no axes. Each answer is computed from pieces of several rows, while its label belongs to one.
 ## When this is wrong
 Nets in which rows should meet (attention over the batch, graphs, bags of instances, batch norm in
-training mode, contrastive losses) have no such change of shape, and are passed over. A batch that is
-one long sequence, in a net that knows that, is passed over when it stands alone on its second axis.
+training mode, contrastive losses) have no such change of shape, and are passed over. A batch that
+is one long sequence, in a net that knows that, is passed over when its second axis is 1 long.
 ## What to try
 `permute` or `transpose` (then `reshape`, if one is needed); for recurrences and attention,
 `batch_first=True`.
 ## Sources
 PyTorch forum 77192, 75524; PySIAssist's pattern view against permute; documentation of
-`torch.Tensor.view`; "a recipe for training neural networks" (Karpathy 2019) on gradients between rows.
+`torch.Tensor.view`; Karpathy 2019 (a recipe for training neural networks) on gradients between
+rows; docs/limits.md, D19.
 """
 
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ def _torn(record: Record, event: Event) -> Finding:
     facts, layout = event.facts, event.facts["layout"]
     before, after = (tuple(layout[name]) for name in ("before", "after"))
     return Finding(
-        text=f"{layout['function']} makes {after} out of {before}: it tears the {facts['rows']} rows "
-        f"of the batch apart, so that the answer for a row depends on other rows",
+        text=f"{layout['function']} makes {after} out of {before}: it tears the {facts['rows']} "
+        f"rows of the batch apart, so that the answer for a row depends on other rows",
         line=record.line(layout["place"]) or record.line(facts["place"]) or event.line,
         place=facts["model"],
         evidence=_evidence(event),
@@ -73,7 +74,7 @@ def _along(record: Record, event: Event) -> Finding:
         or event.line,
         place=joined(facts["model"], facts["path"]),
         severity="suspicion",
-        confirm="with batch_first=True (or axes 0 and 1 exchanged before it) the loss falls further",
+        confirm="with batch_first=True, or axes 0 and 1 exchanged, the loss falls further",
         evidence=_evidence(event),
         prescriptions=(
             Prescription("batch_first", f"make the {what} with batch_first=True", to="True"),

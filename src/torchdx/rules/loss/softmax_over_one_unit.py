@@ -24,7 +24,7 @@ from torchdx.rules.loss.scores import axis
 _BETWEEN = TRANSPARENT | {"Log", "Clamp"}
 
 
-@rule("L07", "softmax-over-one-unit", silences="L01 L02 A14 O02 D06 A13")
+@rule("L07", "softmax-over-one-unit", silences="L01 L02 L20 A14 O02 D06 A13")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for graph in record.graphs.values():

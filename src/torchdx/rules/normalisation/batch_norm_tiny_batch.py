@@ -13,8 +13,8 @@ Never for two values. For three or four, nets with few normed layers may get alo
 batch of an epoch alone does not count, and gradient accumulation does not help: each small batch is
 normalised by itself.
 ## What to try
-Batches of 16 or more (leave accumulation out, or norm otherwise): `nn.GroupNorm`, `nn.LayerNorm`; or
-`drop_last=True` where only the last batch is short.
+Batches of 16 or more (leave accumulation out, or norm otherwise): `nn.GroupNorm`, `nn.LayerNorm`;
+or `drop_last=True` where only the last batch is short.
 ## Sources
 Stack Overflow 48320854, 59648509; Wu & He 2018 (group normalisation), figure 1: error against batch
 size; relative standard error of a variance from m values: sqrt(2 / (m - 1)); docs/limits.md, N01.

@@ -4,12 +4,12 @@
 A batch norm whose input comes from a dropout with no weights in between, in training; and that the
 variance of this input, for the same batch, is larger with dropout at work than with it off.
 ## Why the net does not learn
-Dropout keeps the mean of its values and raises their variance. The running statistics are those of
-training, with dropout; in evaluation the variance is smaller and the norm divides by too much, in
+Dropout keeps the mean of its values and raises their variance. The running statistics are those
+of training, with dropout; in evaluation the variance is smaller and the norm divides by too much, in
 each such layer again. In training, each channel is divided by the noise of the mask as well.
 ## When this is wrong
-Batch norm first, then activation, then dropout, then the next layer's weights is the usual order and
-passed over: there the shift is spread over all units, and mostly small.
+Batch norm first, then activation, then dropout, then the next layer's weights is the usual order
+and passed over: there the shift is spread over all units, and mostly small.
 ## What to try
 Batch norm, activation, dropout, in this order; or dropout only behind the last batch norm.
 ## Sources
@@ -56,8 +56,9 @@ def _finding(record: Record, norm: History, ratio: float, count: int) -> Finding
     path = joined(event.facts["model"], dropout["path"])
     others = f"; {count} batch norms are given dropped values" if count > 1 else ""
     return Finding(
-        text=f"{norm.path or norm.cls} follows a dropout with p={dropout['p']:g}: in evaluation its "
-        f"input has {ratio:.0%} of the variance that its running statistics were taken from{others}",
+        text=f"{norm.path or norm.cls} follows a dropout with p={dropout['p']:g}: in evaluation "
+        f"its input has {ratio:.0%} of the variance that its running statistics were taken "
+        f"from{others}",
         line=record.made(path) or record.line(dropout["place"]) or event.line,
         place=norm.path,
         severity="suspicion",

@@ -23,13 +23,14 @@ from collections.abc import Iterator
 from torchdx.graph.model import LossGraph
 from torchdx.record.model import Optimizer, Record, StepShape
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear, rule
+from torchdx.rules.series import early
 
 STEPS = 3  # of this shape: a shorter last group, or a retry, says nothing
 SUM = 2  # torch's number for reduction='sum': then adding batches is what it means
 OTHERWISE = frozenset({"grad", "unscale", "scaled-step"})  # steps that are more than k backwards
 
 
-@rule("O14", "accumulation-not-divided")
+@rule("O14", "accumulation-not-divided", silences="O01 O17 A02")
 def check(record: Record) -> Iterator[Answer]:
     """Judge the commonest order of events of each optimizer."""
     for optimizer in record.optimizers.values():
@@ -44,13 +45,23 @@ def check(record: Record) -> Iterator[Answer]:
             continue
         loaders = Counter(about for kind, _, about in shape.events if kind == "data")
         batches = max(loaders.values(), default=0)
-        if batches == 0:
+        if batches and batches < k and _pieces(record, shape, k):
+            yield _finding(optimizer, shape, k)
+        elif batches == 0:
             if not optimizer.scale_free:
                 yield Unclear(
                     because="no data loader shows whether each backward had its own batch"
                 )
         elif batches >= k:
             yield _finding(optimizer, shape, k)
+
+
+def _pieces(record: Record, shape: StepShape, k: int) -> bool:
+    """Whether each backward pass had a piece of the loader's batch: as many rows as k make up."""
+    graph = next(about for kind, _, about in shape.events if kind == "backward")
+    rows = early(record.series("batch.rows", str(graph)))
+    size = max((phase.size for phase in record.phases if phase.steps), default=0)
+    return rows is not None and rows > 0 and (k - 1) * rows < size <= k * rows
 
 
 def _repeats(shape: StepShape) -> int:

@@ -25,7 +25,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 ROUNDS = 20  # in which it was cleared and did not step (own choice: a warm-up may be shorter)
 
 
-@rule("O16", "wrong-net-stepped", silences="O03")
+@rule("O16", "wrong-net-stepped", silences="O03 O04")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first optimizer that is cleared and never steps."""
     for optimizer in record.optimizers.values():

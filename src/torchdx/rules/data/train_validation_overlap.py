@@ -1,0 +1,116 @@
+"""train-validation-overlap (D10): a model is judged on rows that it has learned from.
+
+## What is seen
+Rows of the validation set had been given to the same model in training before, element by element
+the same, far more of them than rows of such data equal each other by chance; and there is no other
+set that the model is judged on.
+## Why the net does not learn
+It may learn, but the run cannot say so: what it remembers counts as what it has understood.
+Overfitting does not show, and what is chosen by these numbers (epoch, step size, model) is chosen
+by how well it remembers.
+## When this is wrong
+Rows of little information (few columns, short texts) equal each other by chance: then almost equal
+rows are commoner still, and this rule is silent. Judging the very set that was learned from, all of
+it, is meant so more often than not: that is a note. So is an evaluation on training rows beside a
+proper one. Folds of a cross-validation are new models; with weights put back instead, only what
+comes before the second optimizer counts.
+## What to try
+Split before anything is drawn, doubled or balanced; split by group (patient, author, recording)
+where rows of one are alike.
+## Sources
+deepchecks, "train test samples mix"; Kapoor & Narayanan 2023 (doi 10.1016/j.patter.2023.100804), on
+leakage in seventeen fields; imbalanced-learn's user guide, "common pitfalls": resampling before the
+split.
+"""
+
+from collections.abc import Iterator
+
+from torchdx.record.model import Record
+from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.data.judged_rows import Judged, judged
+
+# Share of the judged rows. Healthy programs: 0, and 0.025 on iris, which has a row twice; programs
+# whose sets overlap: 0.29 and 0.73, limited by how many learned rows are known.
+SHARE = 0.1
+FEWEST = 10  # rows
+CLEAN = 0.03  # share below which another set counts as a proper one; iris again
+WHOLE = 0.5  # share of the learned rows that are judged: above it the whole set is meant
+# Rows that are nearly equal, over rows that are equal. Copies: 0. Tables of few small whole numbers
+# have several near rows to each equal one.
+NEAR = 0.25
+RECURRING = 0.9  # of the rows in two passes: a set is held ready, not met on the way
+
+
+@rule("D10", "train-validation-overlap")
+def check(record: Record) -> Iterator[Answer]:
+    """One finding for the first model that is judged on its own rows."""
+    sets = [s for s in judged(record, _until(record)) if _validates(s)]
+    for suspect in sets:
+        own = [other for other in sets if other.model == suspect.model]
+        if not _shared(suspect) or any(_share(other) <= CLEAN for other in own):
+            continue
+        trained_on = {phase.loader for phase in record.phases if phase.steps}
+        if suspect.facts["covered"] >= WHOLE or suspect.facts["set"] in trained_on:
+            yield _whole(suspect)
+        else:
+            yield _finding(suspect)
+        return
+
+
+def _until(record: Record) -> float:
+    """The step at which another optimizer took weights over: maybe for another fold."""
+    later = [o.step for o in record.optimizers.values() if o.trained]
+    return min(later, default=float("inf"))
+
+
+def _validates(one: Judged) -> bool:
+    """Whether rows are judged for the sake of a score: acting and target nets are not."""
+    recurring = one.facts["recurring"]
+    if recurring is None:
+        return one.facts.get("labelled", 0) > 0
+    return bool(recurring >= RECURRING)
+
+
+def _share(one: Judged) -> float:
+    return float(one.facts["shared"] / max(1, one.facts["rows"]))
+
+
+def _shared(one: Judged) -> bool:
+    """Whether its rows are the learned ones, and not merely like them."""
+    if one.facts["shared"] < FEWEST or _share(one) < SHARE:
+        return False
+    equal, near = one.facts.get("equal"), one.facts.get("near")
+    return bool(equal is not None and near is not None and near <= NEAR * equal)
+
+
+def _whole(one: Judged) -> Finding:
+    return Finding(
+        text="the model is judged only on the rows that it learns from: nothing says how it does "
+        "on others",
+        line=one.line,
+        place=one.model,
+        severity="note",
+    )
+
+
+def _finding(one: Judged) -> Finding:
+    facts = one.facts
+    return Finding(
+        text=f"{facts['shared']} of the {facts['rows']} different rows that the model is judged on "
+        f"are rows that it had learned from before ({facts['known']} of those are known): the "
+        f"scores tell how well it remembers",
+        line=one.line,
+        place=one.model,
+        severity="fault",
+        evidence=(
+            Evidence("share of the judged rows that were learned from", _share(one), SHARE),
+            Evidence(
+                "share of the judged rows that nearly equal a learned one",
+                facts["near"],
+                NEAR * facts["equal"],
+            ),
+        ),
+        prescriptions=(
+            Prescription("split", "split first, then draw, double or balance rows in one part"),
+        ),
+    )
