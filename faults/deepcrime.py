@@ -20,12 +20,12 @@ import contextlib
 import io
 import json
 import math
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,6 @@ from torchdx.rules.base import Finding  # noqa: E402
 BASES = HERE / "deepcrime"
 SEEDS = (0, 1, 2)
 SEED_LINE = "SEED = 0\n"
-TIME_LIMIT_S = 900
 LOST = -math.inf  # the metric of a run that failed or ended in NaN
 
 
@@ -115,19 +114,20 @@ def _written(folder: Path, base: str, source: str, mutation: Mutation | None) ->
     return Program(base, path, mutation)
 
 
-def measured(script: Path) -> tuple[float, ...]:
-    """The last number that a program prints, with each seed (higher is better)."""
-    kept = script.parent.parent / "metrics" / f"{script.stem}.json"
-    if kept.exists():
-        return tuple(json.loads(kept.read_text()))
-    call = [sys.executable, str(Path(__file__)), "--measure", str(script)]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(  # noqa: S603 - programs that are run are ours
-        call, env=variables, capture_output=True, text=True, check=True, timeout=TIME_LIMIT_S
-    )
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text(run.stdout)
-    return tuple(json.loads(run.stdout))
+def measured(scripts: Sequence[Path], jobs: int) -> dict[Path, tuple[float, ...]]:
+    """The last number that each program prints, with each seed (higher is better).
+
+    Each program has a fresh process, forked from one that has imported torch already.
+    """
+    kept = {s: s.parent.parent / "metrics" / f"{s.stem}.json" for s in scripts}
+    missing = [script for script, file in kept.items() if not file.exists()]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "sklearn.datasets"])
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        for script, metrics in zip(missing, pool.map(measure, missing), strict=True):
+            kept[script].parent.mkdir(exist_ok=True)
+            kept[script].write_text(json.dumps(metrics))
+    return {script: tuple(json.loads(file.read_text())) for script, file in kept.items()}
 
 
 def measure(script: Path) -> list[float]:
@@ -143,7 +143,7 @@ def _metric(source: str, script: Path) -> float:
     printed = io.StringIO()
     names = {"__name__": "__main__", "__file__": str(script)}
     try:
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
             exec(compile(source, str(script), "exec"), names)  # noqa: S102
     except Exception:  # noqa: BLE001 - a mutant may fail in any way
         return LOST
@@ -151,9 +151,8 @@ def _metric(source: str, script: Path) -> float:
     return LOST if math.isnan(value) else value
 
 
-def try_out(program: Program) -> Trial:
-    """Measure a program, and watch it."""
-    metrics = measured(program.path)
+def try_out(program: Program, metrics: tuple[float, ...]) -> Trial:
+    """Watch a program whose metrics are known."""
     records = program.path.parent.parent / "records"
     seen = watched(program.path, records, judge=True)
     recorded = (records / "mutants" / f"{program.path.stem}.dx").exists()
@@ -166,7 +165,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="say which mutants there are")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="keep everything here, and use what is there")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -174,17 +172,16 @@ def main() -> None:
     """Make the mutants, run them, print the table and the counts."""
     asked = _arguments()
     out = Console(width=130, highlight=False)
-    if asked.measure:
-        sys.stdout.write(json.dumps(measure(asked.measure)) + "\n")
-        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (asked.keep or Path(temporary)).resolve()
         listed = programs(folder, asked.words)
         if asked.list:
             _print_list(out, listed)
             return
+        os.environ["OMP_NUM_THREADS"] = "1"
+        metrics = measured([p.path for p in listed], asked.jobs)
         with ThreadPoolExecutor(asked.jobs) as pool:
-            trials = list(pool.map(try_out, listed))
+            trials = list(pool.map(try_out, listed, [metrics[p.path] for p in listed]))
     _print_table(out, trials)
     for line in counts(trials):
         out.print(line)

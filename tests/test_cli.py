@@ -104,7 +104,7 @@ def test_report_writes_findings_of_the_documented_schema(here):
     (finding,) = report["findings"]
     assert set(finding) == {
         *("rank", "code", "name", "severity", "text", "place", "file", "line", "source"),
-        *("evidence", "prescriptions", "confirm"),
+        *("evidence", "prescriptions", "confirm", "confidence", "excluded", "chain"),
     }
     assert (finding["rank"], finding["code"], finding["file"]) == (1, "L01", __file__)
     assert "softmax(1)" in finding["source"]

@@ -40,7 +40,7 @@ def test_every_record_of_25_killed_runs_can_be_read(tmp_path):
                 train_for_ever(path)
             finally:
                 os._exit(1)
-        time.sleep(chance.uniform(0.05, 0.4))
+        time.sleep(chance.uniform(0.05, 0.8))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         if path.exists():

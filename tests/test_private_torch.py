@@ -23,6 +23,20 @@ def test_graph_nodes_carry_metadata_saved_scalars_and_stacks():
     assert leaf.variable is weight
 
 
+def test_what_a_node_kept_can_be_read_without_unpacking_it_and_nodes_tell_their_order():
+    weight = torch.ones(3, requires_grad=True)
+    root = (weight * weight).sqrt()
+    before = torch._C._autograd._get_sequence_nr()
+    saved = root.grad_fn._raw_saved_result
+    assert saved.unpack_hook is None
+    assert saved.data.tolist() == [1, 1, 1]
+    product = root.grad_fn.next_functions[0][0]
+    assert product._sequence_nr() < root.grad_fn._sequence_nr() < before
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        hooked = weight.exp()
+    assert hooked.grad_fn._raw_saved_result.unpack_hook is not None
+
+
 def test_every_data_loader_iterator_goes_through_one_next():
     loader = DataLoader(TensorDataset(torch.arange(4)), batch_size=2)
     assert isinstance(iter(loader), dataloader._BaseDataLoaderIter)
@@ -35,3 +49,62 @@ def test_every_call_of_a_module_goes_through_call_impl():
 def test_the_eager_stance_can_be_set_and_put_back():
     torch.compiler.set_stance("force_eager")
     torch.compiler.set_stance("default")
+
+
+def test_modes_that_follow_every_operation_can_be_counted():
+    from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Following(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    assert torch._C._len_torch_dispatch_stack() == len(_get_current_function_mode_stack()) == 0
+    assert torch._C._functorch.peek_interpreter_stack() is None
+    with Following(), TorchFunctionMode():
+        assert torch._C._len_torch_dispatch_stack() == 1
+        assert len(_get_current_function_mode_stack()) == 1
+
+
+def test_a_function_mode_sees_the_functions_that_draw_random_numbers():
+    from torch.overrides import TorchFunctionMode
+
+    class Naming(TorchFunctionMode):
+        def __init__(self):
+            super().__init__()
+            self.names = []
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.ones(1, 2, 4)
+    with Naming() as seen:
+        nn.functional.dropout(x)
+        nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5)
+        nn.MultiheadAttention(4, 1, dropout=0.1)(x, x, x)
+        torch.randn_like(x)
+        nn.LSTM(4, 3)(x)
+    wanted = {"dropout", "scaled_dot_product_attention", "multi_head_attention_forward"}
+    assert wanted | {"randn_like", "lstm"} <= set(seen.names)
+
+
+def test_hooks_on_all_modules_stand_in_four_tables():
+    from torch.nn.modules import module
+
+    handle = module.register_module_forward_hook(lambda *_: None)
+    assert len(module._global_forward_hooks) == 1
+    handle.remove()
+    names = ("forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    assert all(len(getattr(module, f"_global_{name}")) == 0 for name in names)
+
+
+def test_what_is_warned_of_goes_through_one_function(monkeypatch):
+    import warnings
+
+    seen = []
+    monkeypatch.setattr(warnings, "_showwarnmsg", seen.append)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("of something", stacklevel=1)
+    assert len(seen) == 1

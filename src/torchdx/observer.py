@@ -56,6 +56,7 @@ from torchdx.instruments.skips import Skips
 from torchdx.instruments.speed import Speed
 from torchdx.instruments.strides import Strides
 from torchdx.instruments.tallies import Tallies
+from torchdx.instruments.unread import Unread
 from torchdx.instruments.weights import Weights
 from torchdx.instruments.workers import Workers
 from torchdx.rules.base import Finding
@@ -134,8 +135,13 @@ class Observer:
         self._by_hand = ByHand(recorder, self._names)
         self._deep = Deep(recorder, self._loop, cuts, eager=eager)
         self._governor = Governor(budget)
-        self._sampling = Sampling(recorder, self._governor, lambda: self._lens.arm("sample"))
-        self._sightings.wants_lines = self._deep.again
+        self._sampling = Sampling(
+            recorder,
+            self._governor,
+            lambda: self._lens.arm("sample"),
+            lambda: self._lens.disarm("sample"),
+        )
+        self._sightings.wants_lines = self._new_structure
         self._lens = Lens(
             recorder,
             self._loop,
@@ -148,7 +154,7 @@ class Observer:
         self._sampling.module_called = layers.called
         batches = Batches(recorder)
         self._strides = Strides(recorder)
-        self._metrics = Metrics(recorder, self._shielded)
+        self._watch_judging(recorder)
         self._probing = Probing(recorder, self._looks.optimizers)
         self._sampling.wanted = self._probing.wants
         self._sampling.instruments = [
@@ -178,8 +184,6 @@ class Observer:
         self._randomness = Randomness(recorder)
         self._knobs = Knobs(recorder, self._models)
         self._workers = Workers(recorder)
-        self._data = Numbers()
-        self._tallies = Tallies(recorder, self._data)
         self._iterators: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._judged = Sparse(3, ratio=2.0)
         self._off_depth = self._stepped = 0
@@ -190,6 +194,13 @@ class Observer:
         self._seed_state = 0
         self._reported: set[str] = set()
         self._began = self._totals_at = time.monotonic()
+
+    def _watch_judging(self, recorder: Recorder) -> None:
+        """Set up what follows how the program judges its model, and on which data."""
+        self._data = Numbers()
+        self._metrics = Metrics(recorder, self._shielded)
+        self._tallies = Tallies(recorder, self._data)
+        self._unread = Unread(recorder, self._data)
 
     # -- beginning and end -------------------------------------------------------------------
 
@@ -358,6 +369,7 @@ class Observer:
             self._optimizers.describe(optimizer, number)
         self._precision.before_step(optimizer)
         self._looks.before_step(number)
+        self._speed.timing.step_begins()
 
     @_safely
     def after_step(self, optimizer: Optimizer) -> None:
@@ -444,6 +456,11 @@ class Observer:
         self._deep.forward()
         self._speed.timing.called()
 
+    def _new_structure(self) -> None:
+        """A loss of a new structure has turned up late: its lines and rows are not known."""
+        self._deep.again()
+        self._sampling.look_again()
+
     @_safely
     def loader_starting(self, loader: Any) -> None:
         """A `DataLoader` is about to be iterated from its start."""
@@ -457,6 +474,7 @@ class Observer:
         sampler = getattr(loader, "sampler", None)
         shuffled = isinstance(sampler, RandomSampler)
         number = self._data.of(getattr(loader, "dataset", loader))
+        self._unread.read(getattr(loader, "dataset", loader))
         if isinstance(sampler, WeightedRandomSampler) and number not in self._weighted:
             self._weighted.add(number)
             self.recorder.event("weighted-sampler", loader=number)
@@ -594,6 +612,8 @@ class Observer:
     def state_loaded(self, module: Any, state: Any) -> None:
         """`module.load_state_dict(state)` is about to run."""
         self._loop.close_quiet()  # what is measured after it is another state of the model
+        if self.recorder.steps:
+            self._unread.restored()
         self._checkpoints.loaded(module, state, self.recorder.frames.here())
 
     @_safely

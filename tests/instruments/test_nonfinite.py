@@ -149,7 +149,8 @@ def test_a_masked_label_is_told_though_the_mask_is_meant(tmp_path):
 
     facts = first(training(loss), tmp_path).facts
     assert facts["op"] == "NllLoss"
-    assert facts["words"].startswith("the logarithm of a probability that is 0")
+    assert facts["words"] == "the loss of a label whose probability is exactly 0"
+    assert facts["inputs"]
 
 
 def data_nan(net, x, bad):
@@ -225,7 +226,9 @@ def test_missing_values_that_the_program_has_lived_with_are_not_blamed_later(tmp
         for i, (x, y) in enumerate(loader_of(torch.randn(16, FEATURES), targets)):
             optimizer.zero_grad()
             there = ~y.isnan()
-            (F.mse_loss(net(x)[there], y[there]) + (net.weight.abs() * (i < 2)).log().mean()).backward()
+            (
+                F.mse_loss(net(x)[there], y[there]) + (net.weight.abs() * (i < 2)).log().mean()
+            ).backward()
             optimizer.step()
 
     facts = first(program, tmp_path).facts

@@ -1,5 +1,7 @@
 """What float16 loses, and how a scaler is used."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -83,7 +85,7 @@ def test_a_loss_that_is_too_large_only_while_it_is_scaled_is_no_misuse_either(tm
             amp.update()
 
     record = observed(program, tmp_path / "run.dx")
-    assert 0 < record.steps < 8
+    assert math.isinf(record.losses[0][1])
     assert not record.of("nonfinite")
 
 

@@ -30,6 +30,7 @@ class Program:
         self.timing.backward_ended()
 
     def step(self, seconds=0.1, *, counts=True):
+        self.timing.step_begins()
         self.now += seconds
         self.timing.step_ended()
         if counts:
@@ -56,6 +57,30 @@ def test_a_cycle_is_parted_into_data_computing_and_the_rest(program):
     assert data == {2: 0.5, 3: 0.5}
     assert compute[3] == pytest.approx(0.6)
     assert program.read("time.other")[3] == pytest.approx(0.4)
+
+
+def test_what_is_done_with_gradients_before_the_step_is_no_computing(program):
+    for _ in range(3):
+        program.batch(0.5)
+        program.backward()
+        program.now += 0.7  # norms are logged
+        program.step()
+    assert program.read("time.compute")[3] == pytest.approx(0.6)
+    assert program.read("time.other")[3] == pytest.approx(0.7)
+
+
+def test_a_step_with_a_closure_is_parted_likewise(program):
+    for _ in range(3):
+        program.batch(0.5)
+        program.timing.step_begins()
+        program.backward()
+        program.now += 0.1
+        program.timing.step_ended()
+        program.recorder.steps += 1
+        program.timing.cycle_ended()
+    assert program.read("time.data")[3] == pytest.approx(0.5)
+    assert program.read("time.compute")[3] == pytest.approx(0.6)
+    assert program.read("time.other")[3] == pytest.approx(0.0)
 
 
 def test_without_a_loader_the_time_before_the_model_is_called_is_no_computing(program):

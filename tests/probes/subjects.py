@@ -1,4 +1,4 @@
-"""Subjects for the tests of probes: a model, one call of it, and its loss, as a run would see them."""
+"""Subjects for the tests of probes: a model, one call of it and its loss, as a run sees them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -56,9 +56,7 @@ def subject(
 def mlp(*inner: nn.Module) -> nn.Sequential:
     """Two layers, with what is to stand between them."""
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(FEATURES, 8), *(inner or (nn.ReLU(),)), nn.Linear(8, CLASSES)
-    )
+    return nn.Sequential(nn.Linear(FEATURES, 8), *(inner or (nn.ReLU(),)), nn.Linear(8, CLASSES))
 
 
 class Lambda(nn.Module):

@@ -41,7 +41,7 @@ PROBES = [modes, mixing, zeroed, initial, sharp, one_batch]
 def world() -> list:
     """All that a probe could disturb outside of the model."""
     return [
-        torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state()),
+        torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state()),  # noqa: NPY002
         torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), sys.stdout, sys.stderr,
         list(SEEN), dict(TALLY), COUNT, warnings._showwarnmsg,
     ]  # fmt: skip
@@ -80,7 +80,7 @@ class Noisy(nn.Module):
         self.data = TensorDataset(rows())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        print("a line of the program's")
+        print("a line of the program's")  # noqa: T201
         warnings.warn("a warning of the program's", stacklevel=1)
         SEEN.append(len(SEEN))
         TALLY["calls"] += 1
@@ -88,7 +88,7 @@ class Noisy(nn.Module):
         self.kept = hidden = self.norm(self.first(x))
         self.trail.append(1)
         random.random()
-        np.random.rand()
+        np.random.rand()  # noqa: NPY002
         hidden = hidden + 0.0 * torch.rand(8, generator=self.own)
         return self.last(self.drop(hidden.relu()))
 
@@ -129,7 +129,7 @@ def test_a_plain_model_is_measured_and_left_as_it_was(probe):
 def test_what_the_program_hooks_into_its_model_does_not_run(capsys):
     model = mlp()
     model[0].register_forward_hook(lambda *_: SEEN.append(1))
-    model[0].weight.register_hook(lambda g: SEEN.append(2))
+    model[0].weight.register_hook(lambda _: SEEN.append(2))
     nn.modules.module.register_module_forward_hook(handle := lambda *_: SEEN.append(3))
     try:
         given = subject(model)
@@ -261,8 +261,8 @@ FORMS = {
     "complex": lambda z: torch.complex(z, z * 2),
     "sparse": lambda z: z.relu().to_sparse(),
     "one number": lambda z: z.sum(),
-    "nothing": lambda z: None,
-    "words": lambda z: "words",
+    "nothing": lambda _: None,
+    "words": lambda _: "words",
 }
 
 

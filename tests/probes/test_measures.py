@@ -86,9 +86,7 @@ def test_the_prior_of_values_is_their_variance_and_of_units_their_entropy():
     assert (found.head, found.chance) == ("values", None)
     assert found.prior == pytest.approx(float(VALUES.var(0, unbiased=False).mean()), rel=1e-5)
     wanted = (labels() == 0).float()[:, None]
-    unit = initial(
-        subject(linear(1), loss=lambda z: F.binary_cross_entropy_with_logits(z, wanted))
-    )
+    unit = initial(subject(linear(1), loss=lambda z: F.binary_cross_entropy_with_logits(z, wanted)))
     assert unit.chance == pytest.approx(math.log(2))
     assert 0 < unit.prior < unit.chance
 
@@ -172,8 +170,8 @@ def test_the_dropout_mask_is_that_of_the_observed_forward():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda p: torch.optim.Adam(p),
-        lambda p: torch.optim.Rprop(p),
+        torch.optim.Adam,
+        torch.optim.Rprop,
         lambda _: torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0),
     ],
     ids=["no steps yet", "no known limit", "another model's"],
@@ -192,7 +190,9 @@ def test_attention_is_differentiated_twice():
 
 def test_lanczos_finds_the_ends_of_a_spectrum():
     values = torch.cat([torch.linspace(-1, 1, 60), torch.tensor([-3.0, 5.0])]).double()
-    basis = torch.linalg.qr(torch.randn(62, 62, generator=torch.Generator().manual_seed(0)).double())
+    basis = torch.linalg.qr(
+        torch.randn(62, 62, generator=torch.Generator().manual_seed(0)).double()
+    )
     matrix = basis.Q @ torch.diag(values) @ basis.Q.T
     like = [torch.zeros(2, 31, dtype=torch.float64)]
     top, error, low, made = lanczos(

@@ -182,8 +182,6 @@ def test_rows_in_order_of_their_lengths_stay_so():
         return self.last(self.read(packed)[1][0][-1])
 
     lengths = torch.tensor([5, 5, 4, 4, 4, 3, 3, 2, 2, 1])
-    measured = mixing(
-        subject(model(forward, batch_first=True), sequences(), lengths, loss=None)
-    )
+    measured = mixing(subject(model(forward, batch_first=True), sequences(), lengths, loss=None))
     assert not isinstance(measured, Unmeasured), measured
     assert not measured.mixed

@@ -92,7 +92,9 @@ def test_a_rebuilt_loss_gives_the_loss_of_another_answer_too(loss):
     rebuilt = rebuild_loss(answer, loss(answer))
     other = model(rows(seed=5))
     torch.testing.assert_close(rebuilt(other), loss(other))
-    ours, theirs = (torch.autograd.grad(f(other), other, retain_graph=True) for f in (rebuilt, loss))
+    ours, theirs = (
+        torch.autograd.grad(f(other), other, retain_graph=True) for f in (rebuilt, loss)
+    )
     torch.testing.assert_close(ours, theirs)
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from torchdx.checkups.questions import QUESTIONS, Asked
 from torchdx.errors import CallError
 from torchdx.events.recorder import Recorder
 from torchdx.graph import heads
@@ -33,9 +34,8 @@ from torchdx.probes.outside import Outside, functions_of
 from torchdx.probes.replay import factor_of
 from torchdx.probes.restoring import undisturbed
 from torchdx.probes.sharpness import sharpness
-from torchdx.probes.subject import Subject, Unmeasured, rebuild_loss
+from torchdx.probes.subject import Subject, rebuild_loss
 from torchdx.probes.zeroed import zeroed
-from torchdx.checkups.questions import QUESTIONS, Asked
 from torchdx.record.model import Record
 from torchdx.record.writer import Writer
 from torchdx.report import checkup as report
@@ -154,7 +154,8 @@ def _examined(
 def _watched(observer: Observer, double: Copy) -> None:
     model = double.model
     state = [(t, t.detach().clone()) for t in (*model.parameters(), *model.buffers())]
-    asking = _Asking.of(*double.args, model)
+    batch, loss_fn = double.args
+    asking = _Asking.of(batch, loss_fn, model)
     _put_back(state)
     optimizer = double.optimizer or torch.optim.SGD(_trainable(model), lr=LR)
     observer.start()
@@ -184,7 +185,7 @@ def _train(model: nn.Module, optimizer: Optimizer, asking: "_Asking") -> None:
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         loss = asking.loss(model)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     began = time.perf_counter()
@@ -192,7 +193,7 @@ def _train(model: nn.Module, optimizer: Optimizer, asking: "_Asking") -> None:
         if step >= LEAST and time.perf_counter() - began > STEPS_S:
             break
         if isinstance(optimizer, torch.optim.LBFGS):
-            optimizer.step(closure)
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
         else:
             closure()
             optimizer.step()
@@ -210,7 +211,7 @@ def _busy(observer: Observer) -> Iterator[None]:
 def _trainable(model: nn.Module) -> list[nn.Parameter]:
     found = [p for p in model.parameters() if p.requires_grad]
     if not found:
-        msg = "checkup(model, ...) has nothing to train: none of its parameters requires a gradient."
+        msg = "checkup has nothing to train: no parameter of the model requires a gradient."
         raise CallError(msg)
     return found
 
@@ -240,7 +241,7 @@ def _measure(recorder: Recorder, asking: "_Asking", model: nn.Module) -> None:
     facts: dict[str, Any] = {"wild": wild, "loss": float(loss.detach()), "head": None}
     facts |= {"left_out": left_out[:20], "parameters": len(named)}
     if head is not None:
-        facts |= {"head": head.kind, "distinct": len(head.target.unique(dim=0))}
+        facts |= {"head": head.kind, "distinct": len(torch.unique(head.target, dim=0))}
     recorder.event("batch", **facts)
 
 

@@ -155,10 +155,22 @@ def _stable(facts: Facts) -> Verdict:
 
 
 def _curved_up(facts: Facts) -> Verdict:
-    return facts["curvature"] > 0, f"sharpest {facts['curvature']:.3g}, lowest {facts['lowest']:.3g}"
+    text = f"sharpest {facts['curvature']:.3g}, lowest {facts['lowest']:.3g}"
+    return facts["curvature"] > 0, text
 
 
-QUESTIONS = (
+_LOSS = (
+    Question("loss", "is it finite?", "L19", "batch", _finite_loss),
+    Question("loss", "is it given scores?", "L01 L02 L03 L06 L07"),
+    Question("loss", "is it given log-probabilities, if it wants them?", "L04 L05"),
+    Question("loss", "do answers and targets have one shape?", "L08"),
+    Question("loss", "is it a mean over the rows?", "L09"),
+    Question("loss", "does less mean better?", "L12"),
+    Question("loss", "can the last layer answer every target?", "L13 L14"),
+    Question("loss", "do class weights go with the classes?", "L16"),
+    Question("loss", "does it lead back to the parameters?", "L17 L18 T01"),
+)
+_DATA = (
     Question("inputs", "are all values finite?", "D16", "batch", _finite),
     Question("inputs", "are they of ordinary size?", "D01 D02"),
     Question("inputs", "do they differ from row to row?", "D03"),
@@ -168,29 +180,44 @@ QUESTIONS = (
     Question("labels", "are they coded as the loss counts them?", "D07"),
     Question("labels", "does the loss suit them?", "L10 L11 L15 L21"),
     Question("labels", "are values of ordinary size?", "D17"),
-    Question("loss", "is it finite?", "L19", "batch", _finite_loss),
-    Question("loss", "is it given scores?", "L01 L02 L03 L06 L07"),
-    Question("loss", "does it get log-probabilities where it wants them?", "L04 L05"),
-    Question("loss", "do answers and targets have one shape?", "L08"),
-    Question("loss", "is it a mean over the rows?", "L09"),
-    Question("loss", "does less mean better?", "L12"),
-    Question("loss", "can the last layer answer every target?", "L13 L14"),
-    Question("loss", "do class weights go with the classes?", "L16"),
-    Question("loss", "does it lead back to the parameters?", "L17 L18 T01"),
-    Question("initialisation", "is the first loss about chance?", "A05 A14", "initial", _first_loss),
-    Question("initialisation", "do answers differ from row to row?", "A13", "initial", _varied),
-    Question("initialisation", "do hidden units differ?", "A04"),
-    Question("initialisation", "do signals keep their size?", "A06 A07"),
-    Question("gradients", "does one reach every parameter?", "A09 A10 A11 T02 T03", "batch", _all_reached),
+)
+_NET = (
+    Question(
+        "initialisation", "is the first loss about chance?", "A05 A14", "initial", _first_loss
+    ),
+    Question("first state", "do answers differ from row to row?", "A13", "initial", _varied),
+    Question("first state", "do hidden units differ?", "A04"),
+    Question("first state", "do signals keep their size?", "A06 A07"),
+    Question(
+        "gradients",
+        "does one reach every parameter?",
+        "A09 A10 A11 T02 T03",
+        "batch",
+        _all_reached,
+    ),
     Question("gradients", "do they keep their size?", "A02 A03"),
     Question("gradients", "does a non-linearity part the layers?", "A01 A12"),
-    Question("gradients", "does the optimizer hold all weights?", "O06 O07 O08 O09", optimizer=True),
+)
+_BEHAVIOUR = (
     Question("modes", "are answers in evaluation repeatable?", "R02", "modes", _repeatable),
     Question("modes", "has batch norm values enough?", "N01"),
     Question("modes", "is dropout kept away from batch norm?", "N05"),
     Question("batch mixing", "is each row answered by itself?", "D19", "mixing", _alone),
     Question("fit one batch", "can this batch be fitted?", "A08", "one-batch", _fits),
-    Question("step size", "does a step keep the loss from rising?", "O01", "sharpness", _stable, optimizer=True),
-    Question("step size", "is there curvature to go by?", "", "sharpness", _curved_up, optimizer=True),
-    Question("step size", "are the settings in range?", "O10 O13", optimizer=True),
-)  # fmt: skip
+)
+_OPTIMIZER = (
+    Question("optimizer", "does it hold all weights?", "O06 O07 O08 O09", optimizer=True),
+    Question("optimizer", "are its settings in range?", "O10 O13", optimizer=True),
+    Question(
+        "step size",
+        "does a step keep the loss from rising?",
+        "O01",
+        "sharpness",
+        _stable,
+        optimizer=True,
+    ),
+    Question(
+        "step size", "is there curvature to go by?", "", "sharpness", _curved_up, optimizer=True
+    ),
+)
+QUESTIONS = (*_DATA, *_LOSS, *_NET, *_BEHAVIOUR, *_OPTIMIZER)

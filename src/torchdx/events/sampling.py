@@ -14,6 +14,8 @@ from torchdx.instruments.governor import Governor, Level
 MAX_CALLS = 8  # calls of a step that are kept
 MAX_JUDGED = 200  # validation calls between two steps that are told
 _RARER = 10  # of further ones every so many
+_AGAIN = 5  # losses of a new structure that are looked at beside the governor's steps
+_FRESH = 20  # backward passes of each: as many as of the first steps
 
 
 class Instrument(Protocol):
@@ -59,14 +61,24 @@ def autocast_now() -> tuple[str, torch.dtype] | None:
 class Sampling:
     """Chooses steps by the governor, gathers what they show, and hands it on."""
 
-    def __init__(self, recorder: Recorder, governor: Governor, arm: Callable[[], None]) -> None:
-        """`wanted` says whether a step must be seen whatever the governor thinks of it."""
-        self._recorder, self._arm = recorder, arm
+    def __init__(
+        self,
+        recorder: Recorder,
+        governor: Governor,
+        arm: Callable[[], None],
+        rest: Callable[[], None],
+    ) -> None:
+        """`wanted` says whether a step must be seen whatever the governor thinks of it.
+
+        `arm` has forwards watched, `rest` lets them be.
+        """
+        self._recorder, self._arm, self._rest = recorder, arm, rest
         self.governor = governor
         self.instruments: list[Instrument] = []
         self.wanted: Callable[[int], bool] = lambda _: False
         self.model_called: Callable[[], None] | None = None
         self.module_called: Callable[[nn.Module, Any, Any], None] | None = None
+        self._again, self._fresh, self._raised = 0, 0, False
         self._calls: list[Call] = []
         self._open: Call | None = None
         self._pending: Glimpse | None = None
@@ -113,6 +125,26 @@ class Sampling:
             for instrument in self.instruments:
                 instrument.judged(call, self._recorder.steps)
 
+    def look_again(self) -> None:
+        """A loss of a new structure has turned up late: look at its next backward passes.
+
+        A second stage whose optimizer takes fewer steps than the first's has no steps of its own.
+        """
+        if self._again < _AGAIN:
+            self._again, self._fresh = self._again + 1, _FRESH
+            self._raise()
+
+    def _raise(self) -> None:
+        if self.level is Level.NONE:
+            self.level, self._raised = Level.CHEAP, True
+            self._arm()
+
+    def _tire(self) -> None:
+        self._fresh = max(0, self._fresh - 1)
+        if self._raised and self._fresh == 0:
+            self.level, self._raised = Level.NONE, False
+            self._rest()
+
     def before_backward(self, root: Any, graph: int, line: int | None) -> None:
         """Backward begins from `root`."""
         self._pending = None
@@ -131,6 +163,7 @@ class Sampling:
         if glimpse is not None:
             for instrument in self.instruments:
                 instrument.learned(glimpse)
+        self._tire()
 
     def stepped(self, step: int, spent: float) -> None:
         """The optimizer that steps most has done its step number `step`."""
@@ -140,6 +173,9 @@ class Sampling:
         self._states = wanted or self.level is Level.FULL
         if wanted and self.level is Level.NONE:
             self.level = Level.CHEAP
+        self._raised = False
+        if self._fresh:
+            self._raise()
         if self.level is not Level.NONE:
             self._arm()
 

@@ -152,9 +152,9 @@ def _masked(why: Reason | None, source: Any, values: Mapping[str, Any]) -> Reaso
 
 
 def _finite_inputs(values: Mapping[str, Any]) -> bool | None:
-    """Whether kept inputs are finite; None where none was kept."""
+    """Whether kept inputs are finite, masks of -inf aside; None where none was kept."""
     given = [v for name, v in values.items() if not name.startswith("result") and _floats(v)]
-    return all(bool(torch.isfinite(v).all()) for v in given) if given else None
+    return all(map(_mask, given)) if given else None
 
 
 def _finite_source(node: Any) -> bool:
@@ -218,7 +218,7 @@ def not_finite(value: Any) -> bool:
 
 
 def _mask(value: torch.Tensor) -> bool:
-    """Whether -inf is all that is not finite: scores that were masked."""
+    """Whether nothing but -inf is not finite: scores that were masked, or none at all."""
     return not bool((torch.isnan(value) | (value == math.inf)).any())
 
 

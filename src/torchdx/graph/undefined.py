@@ -167,7 +167,7 @@ def _picks_nothing(v: Values) -> torch.Tensor:
 _SPREAD = Point("the spread of a single number", "self", _no_freedom)
 _CE = (
     Point("the mean of a loss over no labels at all (0 / 0)", "self", _no_labels),
-    Point("the logarithm of a probability that is 0: the label is masked", "self", _picks_nothing),
+    Point("the loss of a label whose probability is exactly 0", "self", _picks_nothing),
 )
 _POWER = (
     Point("0 to a negative power", "self", _zero_to_negative),

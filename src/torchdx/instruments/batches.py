@@ -19,6 +19,7 @@ from torchdx.instruments.tensors import unseen
 FEATURES = 256  # elements of each row
 ROWS = 2_000  # rows kept of each table, with their features
 DIGESTS = 20_000  # rows known again in each table
+FEW = 8  # rows of a batch below which no share of it is taken
 PENDING = 64  # batches that wait to be read together
 _PASS_ROWS = 500  # rows taken of each validation pass after the table is full
 _NOT_INPUTS = frozenset({"labels", "label", "target", "targets", "attention_mask"})
@@ -63,7 +64,8 @@ class Table:
                        times
     passes             for a judged set: steps done -> the digests of that pass, in order
     labelled           for a judged set: steps done -> its labels in the same order
-    learned_before     for a judged set: its rows that the model had learned from before
+    learned_before     for a judged set: its rows that the model had learned from before;
+                       `shares`: steps done, and the share of such rows, of each batch
     derived            batches whose rows another model had made
     sources            (data loader, line of the model's call) -> the rows that came from there
     sums               count, sum and sum of squares, minimum and maximum of each feature
@@ -86,6 +88,7 @@ class Table:
     passes: dict[int, list[int]] = field(default_factory=dict)
     labelled: dict[int, list[float]] = field(default_factory=dict)
     learned_before: set[int] = field(default_factory=set)
+    shares: list[tuple[int, float]] = field(default_factory=list)
     derived: int = 0
     sources: dict[tuple[int, int], Source] = field(default_factory=dict)
     rows: int = 0
@@ -174,7 +177,10 @@ class Batches(Quiet):
         digests = _add(table, batch)
         if table.role == "judged":
             own = [t for t in self.learned_tables() if t.path == table.path]
-            table.learned_before.update(d for d in digests if any(d in t.digests for t in own))
+            before = [d for d in digests if any(d in t.digests for t in own)]
+            table.learned_before.update(before)
+            if len(digests) >= FEW:
+                table.shares.append((batch.at, len(before) / len(digests)))
 
     def _take(
         self,

@@ -11,7 +11,8 @@ of         what it was done to: `answer`, its `sigmoid`, `affine` (the answer ti
            one), or for `equal` also `picked`, `thresholded`, `rounded`
 model      that was called; rows, shape: of what it was done to; made: line of the operand's making
 pick       dim, None for the whole tensor; size: how many there were to pick from
-threshold  at; low, high: range of the answer; between: share of its elements from 0 to `at`
+threshold  at (0.5 for `round`); low, high: range of the answer; between: share of its elements
+           from 0 to `at`
 equal      share that was equal; elements; at_zero, at_half: the same share, had the answer itself
            been cut at 0 or at 0.5, None where it is of another size; distinct, whole, spread: of
            what it was compared with, and its correlation with the answer
@@ -173,22 +174,19 @@ class Metrics(Quiet):
         of = _what(given, answer)
         if not of or not isinstance(result, torch.Tensor):
             return
-        if op == "round":
-            if kwargs.get("decimals", 0) == 0:
-                self._tell("round", answer, self._remember("rounded", of, result), of=of)
+        round_ = op == "round"
+        at = 0.5 if round_ else _number(kwargs.get("other", args[1] if len(args) > 1 else None))
+        if at is None or kwargs.get("decimals", 0) != 0:
             return
-        at = _number(kwargs.get("other", args[1] if len(args) > 1 else None))
-        if at is None:
-            return
-        line = self._remember("thresholded", of, result)
+        line = self._remember("rounded" if round_ else "thresholded", of, result)
         few = _few(given)
-        low, high = min(0.0, at), max(0.0, at)
+        least, most = min(0.0, at), max(0.0, at)
         facts = {
             "low": float(few.min()),
             "high": float(few.max()),
-            "between": float(((few > low) & (few <= high)).float().mean()),
+            "between": float(((few > least) & (few <= most)).float().mean()),
         }
-        self._tell("threshold", answer, line, of=of, at=at, shape=list(given.shape), **facts)
+        self._tell(op, answer, line, of=of, at=at, shape=list(given.shape), **facts)
 
     def _equal(self, answer: _Answer, args: Any, kwargs: Any, result: Any) -> None:
         one, two = args[0], kwargs.get("other", args[1] if len(args) > 1 else None)

@@ -32,13 +32,13 @@ from torchdx.instruments.tensors import unseen
 
 DENSE = 20  # steps measured from the first
 RATIO = 1.2  # then about seven times each time their number doubles
-ROWS = 64  # of a batch, evenly taken
+ROWS = 256  # of a batch, evenly taken, at most
 FEW = 8  # rows below which batches are put together
 TOGETHER = 32  # rows that these then have
 MOST = 64  # steps in which they must have come together
 PAUSE = 20  # steps for each step that this took beyond the first, until the next are taken
 LAYERS = 8  # measured in one step
-ELEMENTS = 1 << 20  # in and out of these rows: wider layers are passed over
+ELEMENTS = 1 << 15  # in and out of these rows: of a wider layer, fewer rows
 
 Shielded = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -46,8 +46,8 @@ Shielded = Callable[[Callable[..., None]], Callable[..., None]]
 class _Call:
     """A layer's call in the step under way: what went in, evenly taken rows."""
 
-    def __init__(self, given: torch.Tensor, rows: int, stride: int) -> None:
-        self.given, self.rows, self.stride = given, rows, stride
+    def __init__(self, given: torch.Tensor, rows: int, taken: slice) -> None:
+        self.given, self.rows, self.taken = given, rows, taken
         self.back: torch.Tensor | None = None
         self.again = False
 
@@ -57,7 +57,7 @@ class _Call:
             self.again = True
             return
         with unseen():
-            self.back = gradient[:: self.stride][:ROWS].float() * self.rows
+            self.back = gradient[self.taken].float() * self.rows
 
 
 class NoiseScale:
@@ -163,17 +163,19 @@ class NoiseScale:
         path = self._names.path(module)
         if path in self._calls:
             self._calls[path].again = True
-        elif len(self._calls) < LAYERS and _modest(module):
+        elif len(self._calls) < LAYERS and module.weight.requires_grad:
             call = self._calls[path] = self._taken(module, given)
             out.register_hook(self._shielded(call.came_back))  # type: ignore[no-untyped-call]
 
     def _taken(self, module: Any, given: torch.Tensor) -> _Call:
-        stride = max(1, len(given) // ROWS)
+        most = max(FEW, min(ROWS, ELEMENTS // sum(module.weight.shape)))
+        stride = max(1, len(given) // most)
+        taken = slice(0, most * stride, stride)
         with unseen():
-            few = given[::stride][:ROWS].float().clone()
+            few = given[taken].float().clone()
             if module.bias is not None:
                 few = torch.cat([few, few.new_ones(len(few), 1)], 1)
-        return _Call(few, len(given), stride)
+        return _Call(few, len(given), taken)
 
     def _estimate(self, path: str, call: _Call) -> torch.Tensor | None:
         given, back = call.given, call.back
@@ -193,10 +195,6 @@ class NoiseScale:
         own = products.diagonal().sum()
         square = (products.sum() - own) / (rows * (rows - 1))
         return torch.stack([square, own / rows - square])
-
-
-def _modest(module: Any) -> bool:
-    return bool(module.weight.requires_grad) and ROWS * sum(module.weight.shape) <= ELEMENTS
 
 
 def _rows_of(value: Any) -> torch.Tensor | None:

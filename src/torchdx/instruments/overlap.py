@@ -3,6 +3,8 @@
 `overlap` events, one a judged set:
 
 rows, shared   different rows judged, and those among them that had been learned from before
+clean          share of the batches, in the later half of the passes, of which at most 3 % had been
+               learned from: one line may judge several sets
 known          different learned rows that are known (up to 20,000); `covered`: the share of them
                that is judged
 near           of the judged rows that are kept, the share whose nearest learned row is another one
@@ -42,6 +44,7 @@ from torchdx.instruments.batches import DIGESTS, Batches, Table
 from torchdx.instruments.tensors import unseen
 
 _GROWN = 1.5
+_CLEAN = 0.03  # share of the rows; a row of iris comes twice, which is 0.025 of a judged set
 _NEAR = 0.05  # share of the columns in which rows may differ that are near each other
 _COMPARED = 300, 1_000  # judged and learned rows that are compared at most
 _SOURCES = 8  # of each graph that are told
@@ -78,6 +81,7 @@ def _facts(judged: Table, learned: Table) -> dict[str, Any]:
     return {
         "rows": len(judged.digests),
         "shared": shared,
+        "clean": _clean(judged),
         "known": len(learned.digests),
         "covered": both / len(learned.digests),
         "equal": equal,
@@ -91,6 +95,12 @@ def _facts(judged: Table, learned: Table) -> dict[str, Any]:
         **_passes(judged),
         **_moments(judged, learned),
     }
+
+
+def _clean(judged: Table) -> float | None:
+    steps = sorted({at for at, _ in judged.shares})
+    shares = [share for at, share in judged.shares if at >= steps[len(steps) // 2]]
+    return sum(share <= _CLEAN for share in shares) / len(shares) if shares else None
 
 
 def _expected(judged: Table, learned: Table) -> float | None:

@@ -1,8 +1,8 @@
 """Makes the active probes in mid-run: on a copy of the model, between backward and step.
 
-Every model that learns is probed at about its 2nd, 20th, 60th, 180th, 540th ... step. The
-cheapest probes come first, once probing has used less than its share of the time. One batch is fitted
-only where the loss is still high, and a kernel regression on the same rows does better.
+Every model that learns is probed at about its 2nd, 20th, 60th, 180th, 540th ... step, later where
+probing has used its share of the time. One batch is fitted only where the loss is still high, and a
+kernel regression on the same rows does better.
 
 `probe` events hold `kind`, `model` and the numbers of the probe's dataclass in `torchdx.probes`, or
 `because`: why it could not be made.

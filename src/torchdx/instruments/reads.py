@@ -9,6 +9,8 @@ cycles    watched; `seconds` that they lasted in all; `read`: those in which thi
 count     reads in them; `blocked` seconds inside them
 looping   seconds in which reads from this line followed one another at less than `CLOSE_S`: the
           reads and what stands between them
+
+Reads inside a data loader are the loader's affair, and do not count.
 """
 
 import functools
@@ -102,12 +104,17 @@ class Reads:
         recorder: where the counts go.
         clock: seconds, less what torchdx has used.
         shielded: makes a function safe to call from the program.
+        phase: what the training thread is doing now, in a word.
     """
 
     def __init__(
-        self, recorder: Recorder, clock: Clock, shielded: Callable[[Callable[..., None]], Any]
+        self,
+        recorder: Recorder,
+        clock: Clock,
+        shielded: Callable[[Callable[..., None]], Any],
+        phase: Callable[[], str],
     ) -> None:
-        self._recorder, self._clock = recorder, clock
+        self._recorder, self._clock, self._phase = recorder, clock, phase
         self._noticed = shielded(self._notice)
         self._patches = Patches()
         self._lines: dict[int, _Line] = {}
@@ -178,6 +185,8 @@ class Reads:
 
     def _notice(self, operation: str, tensor: torch.Tensor, result: Any, began: float) -> None:
         device = tensor.device.type
+        if self._phase() == "data":
+            return
         if operation in {"cpu()", "to('cpu')"} and not (
             device != "cpu" and isinstance(result, torch.Tensor) and result.device.type == "cpu"
         ):

@@ -35,7 +35,7 @@ class Speed:
     ) -> None:
         self.timing = Timing(recorder, clock)
         self._waits = Waits(recorder)
-        self._reads = Reads(recorder, clock, shielded)
+        self._reads = Reads(recorder, clock, shielded, lambda: self.timing.phase)
         self._whereabouts = Whereabouts(recorder, lambda: "" if busy() else self.timing.phase)
         self._told = Sparse(1, ratio=2.0)
         self._cycles = 0

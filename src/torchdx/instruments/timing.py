@@ -5,8 +5,8 @@ while torchdx works. Signals, at ever rarer steps, each the mean over the steps 
 (the place is the run, `""`; of `memory.allocated` it is the device):
 
 time.data      seconds a step inside the data loader's `__next__`
-time.compute   forward, backward and the optimizer's step, with what stands between them
-time.other     the rest: before the model is called, and after the step
+time.compute   forward and loss, backward, the optimizer's step
+time.other     the rest: before the model is called, between backward and step, after the step
 time.before    of it, from the batch, or the step before, to the call of the model; measured at the
                steps whose forward is seen
 time.apart     cycles in which something else happened (validation, workers started), whole; they
@@ -67,8 +67,8 @@ class _Kernel:
 class Timing:
     """Parts the time of each cycle; each of its six marks takes some tenths of a microsecond.
 
-    phase     where the training thread is now: `data`, `before` (between the batch or the step and
-              the backward pass), `compute`, `other`
+    phase     where the training thread is now: `data`, `before` (between batch and backward pass),
+              `compute`, `other`
     sampled   whether the cycle under way is one of those that are looked at closely
     plain     whether the last cycle was; `lasted` and `waited`: its seconds, and those for data
 
@@ -166,7 +166,7 @@ class Timing:
         """It has ended."""
         now = self._clock()
         self._work += now - self._mark
-        self._mark, self.phase = now, "before"
+        self._mark, self.phase = now, "other"
 
     def gradients(self, *, on: bool) -> None:
         """Gradients are switched off, or on again."""
@@ -175,6 +175,10 @@ class Timing:
         elif self._off is not None:
             self._without_grad += self._clock() - self._off
             self._off = None
+
+    def step_begins(self) -> None:
+        """An optimizer is about to step; with a closure, the backward pass is still to come."""
+        self._mark, self.phase = self._clock(), "compute"
 
     def step_ended(self) -> None:
         """An optimizer has stepped, maybe one of several."""

@@ -9,8 +9,8 @@ wait.collating  the share in which samples were put together to a batch; without
 workers.running share of their time that the loader's workers were on a core, or waited for one
 device.starved  share of the waits at whose end the accelerator had nothing left to do
 
-and an event `loader` for each data set: its class, the line where one sample is read, the settings
-that speed depends on.
+and an event `loader` for each data set: its class, the line where one sample is read, that of the
+loop over it, the settings that speed depends on.
 """
 
 import time
@@ -48,7 +48,8 @@ class Waits:
             return
         self._loaders.add(key)
         line = self._reading_line(loader.dataset)
-        self._recorder.event("loader", line=line or 0, loader=number, **facts)
+        loop = self._recorder.frames.here()
+        self._recorder.event("loader", line=line or 0, loader=number, loop=loop, **facts)
 
     def begin(self, iterator: Any) -> None:
         """A batch is asked for."""

@@ -93,7 +93,8 @@ def copied(
         given = copy.deepcopy(args, memo), copy.deepcopy(dict(kwargs), memo)
         stepper = None if optimizer is None else _stepper(optimizer, memo)
     except Exception as error:
-        raise CannotMeasure(f"the model cannot be copied: {type(error).__name__}") from error
+        msg = f"the model cannot be copied: {type(error).__name__}"
+        raise CannotMeasure(msg) from error
     for was, now in zip(model.modules(), double.modules(), strict=True):
         _keep_torchs_hooks(was, now)
         vars(now).pop("_compiled_call_impl", None)
@@ -101,9 +102,16 @@ def copied(
 
 
 def _stepper(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
-    """A copy of an optimizer; torch leaves out the hooks that the program put on it."""
+    """A copy of an optimizer; torch leaves out the hooks that the program put on it.
+
+    What else torch leaves out, the optimizer's own attributes, is copied here.
+    """
     memo.pop(id(optimizer), None)
-    return copy.deepcopy(optimizer, memo)
+    double = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items():
+        if name not in vars(double) and not name.endswith("_hooks"):
+            setattr(double, name, copy.deepcopy(value, memo))
+    return double
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -114,11 +122,9 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _check(model: nn.Module) -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        if torch.distributed.get_world_size() > 1:
-            raise CannotMeasure(
-                "several processes train together, and a forward may wait for others"
-            )
+    ranks = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if ranks and torch.distributed.get_world_size() > 1:
+        raise CannotMeasure("several processes train together, and a forward may wait for others")
     tensors = [*model.parameters(), *model.buffers()]
     if any(type(t).__name__ in {"UninitializedParameter", "UninitializedBuffer"} for t in tensors):
         raise CannotMeasure("the model's lazy parameters have no shape yet")
@@ -127,7 +133,8 @@ def _check(model: nn.Module) -> None:
     for device in {t.device for t in tensors}:
         size = sum(t.numel() * t.element_size() for t in tensors if t.device == device)
         if size > MEMORY_SHARE * _free(device):
-            raise CannotMeasure(f"a copy of the model needs {size / 1e9:.1f} GB on {device}")
+            msg = f"a copy of the model needs {size / 1e9:.1f} GB on {device}"
+            raise CannotMeasure(msg)
 
 
 def _free(device: torch.device) -> float:
@@ -164,9 +171,12 @@ def _prepare_value(value: Any, memo: dict[int, Any]) -> None:
     elif isinstance(value, torch.Generator):
         memo[id(value)] = torch.Generator(value.device)
         memo[id(value)].set_state(value.get_state())
-    elif isinstance(value, _SHARED) or type(value).__module__.split(".")[0] in _SHARED_HOMES:
-        if not isinstance(value, nn.Module):
-            memo[id(value)] = value
+    elif not isinstance(value, nn.Module) and _is_shared(value):
+        memo[id(value)] = value
+
+
+def _is_shared(value: Any) -> bool:
+    return isinstance(value, _SHARED) or type(value).__module__.split(".")[0] in _SHARED_HOMES
 
 
 def _own(given: torch.Tensor) -> torch.Tensor:

@@ -130,7 +130,7 @@ class Calls(TorchFunctionMode):
         """The path of the innermost module whose code is running."""
         frame = sys._getframe(1)
         while frame is not None:
-            path = self._paths.get(id(frame.f_locals.get("self")))
+            path: str | None = self._paths.get(id(frame.f_locals.get("self")))
             if path is not None:
                 return path
             if frame.f_back is None:

@@ -1,4 +1,4 @@
-"""Asks whether the answer for a row depends on the other rows of its batch, and where that begins."""
+"""Asks whether an answer depends on the other rows of its batch, and where that begins."""
 
 import random
 from collections.abc import Iterator
@@ -183,9 +183,8 @@ def _locate(double: StandIn, exchange: _Exchange, rows: int, axis: int) -> dict[
         if first.function != second.function or len(first.answers) != len(second.answers):
             break
         whole = not any(id(t) in torn for t in first.given)
-        if whole and first.function in LAYOUT:
-            if _permutes(first) or _swallows(first, second, rows, kept):
-                tearing = _layout(first)
+        if whole and first.function in LAYOUT and _tears(first, second, rows, kept):
+            tearing = _layout(first)
         lost = [
             answer
             for answer, a, b in zip(first.answers, first.values, second.values, strict=True)
@@ -208,6 +207,11 @@ def _locate(double: StandIn, exchange: _Exchange, rows: int, axis: int) -> dict[
 def _layout(call: Called) -> Layout:
     before, after = tuple(call.given[0].shape), tuple(call.answers[0].shape)
     return Layout(call.function, before, after, call.place)
+
+
+def _tears(first: Called, second: Called, rows: int, kept: frozenset[int]) -> bool:
+    """Whether a change of shape may tear rows though they can still be told apart."""
+    return _permutes(first) or _swallows(first, second, rows, kept)
 
 
 def _permutes(call: Called) -> bool:

@@ -1,5 +1,6 @@
 """Asks the model for the same batch in training and in evaluation mode."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -64,15 +65,15 @@ def modes(subject: Subject) -> Modes:
         double.set_mode("observed")
         under = Calls(double)
         with norm_inputs(double, under) as trained:
-            observed = (double.answer(under=under),)
+            observed = [double.answer(under=under)]
         if double.draws:
-            observed = (*observed, double.answer())
+            observed.append(double.answer())
         batch_loss, plain = _loss(double, observed[:1]), trained
         if double.draws:
             double.set_mode("batch statistics")
             under = Calls(double)
             with norm_inputs(double, under) as plain:
-                batch_loss = _loss(double, (double.answer(under=under),))
+                batch_loss = _loss(double, [double.answer(under=under)])
         return Modes(
             rows=double.rows,
             train_loss=_loss(double, observed),
@@ -99,7 +100,7 @@ def _norms(
     return found
 
 
-def _loss(double: StandIn, answers: tuple[object, ...]) -> float | None:
+def _loss(double: StandIn, answers: Sequence[object]) -> float | None:
     """The mean loss of some answers."""
     if double.subject.loss is None:
         return None

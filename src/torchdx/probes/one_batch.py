@@ -1,7 +1,8 @@
 """Tries to fit one batch on the copy, and asks what can be told of its rows without the model."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,25 +56,16 @@ class OneBatch:
     control: float | None
 
 
-@dataclass
-class _Best:
-    loss: float
-    score: float
-    rate: float = 0.0
-    steps: int = 0
-
-
 @measured
 def one_batch(subject: Subject, *, limit_s: float = LIMIT_S, only_behind: bool = False) -> OneBatch:
-    """Up to `STEPS` steps of Adam at each of `RATES`, from the weights as they are and from new ones.
+    """Up to `STEPS` steps of Adam at each of `RATES`, from the weights as they are and from others.
 
-    A rate ends when it stalls; the first that fits ends all; `limit_s` is of this thread. With `only_behind` nothing is fitted
-    where the model as it is does better than the kernel regression.
+    A rate ends when it stalls; the first that fits ends all. With `only_behind` nothing is fitted
+    where the model as it is does better than the kernel regression. `limit_s` is of this thread.
     """
     ends = time.thread_time() + limit_s
     with standing_in(subject) as double:
         double.set_mode("batch statistics")
-        weights = [p for p in double.model.parameters() if p.requires_grad]
         head = _head(double)
         reference, start, score = _reference(head), _left(head), _score(head)
         if reference <= 0:
@@ -81,79 +73,85 @@ def one_batch(subject: Subject, *, limit_s: float = LIMIT_S, only_behind: bool =
         control = _control(double, head)
         if only_behind and (control is None or control <= score):
             raise CannotMeasure("nothing shows that the rows of this batch tell more")
-        gradient = _gradient(double, weights)
-        best = _Best(start, score)
-        starts = [weights_of(weights), *_anew(double.model, weights)]
+        fitting = _Fitting(double, reference, start, score)
+        gradient = _gradient(double, fitting.weights)
+        starts = [_values(fitting.weights), *_anew(double.model, fitting.weights)]
         for rate, begin in ((r, b) for r in RATES for b in starts):
-            if best.loss <= FITTED * reference:
-                break
-            _fit(double, weights, begin, rate, best, reference, ends)
+            if not fitting.fitted:
+                fitting.run(begin, rate, ends)
         return OneBatch(
             head=head.kind,
             rows=len(head.given),
             outputs=head.given.shape[1],
             reference=reference,
             start=start,
-            best=best.loss,
-            fitted=best.loss <= FITTED * reference,
-            rate=best.rate,
-            steps=best.steps,
+            best=fitting.loss,
+            fitted=fitting.fitted,
+            rate=fitting.rate,
+            steps=fitting.steps,
             anew=len(starts) > 1,
             gradient=float(torch.stack([g.norm() for g in gradient]).norm()),
             score=score,
-            best_score=best.score,
+            best_score=fitting.score,
             control=control,
         )
 
 
-def weights_of(weights: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Their values."""
+def _values(weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     return [w.detach().clone() for w in weights]
 
 
-def _anew(model: nn.Module, weights: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+def _anew(model: nn.Module, weights: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Weights drawn anew, where every part that holds weights can draw its own."""
     holders = [m for m in model.modules() if next(m.parameters(recurse=False), None) is not None]
     if all(callable(getattr(m, "reset_parameters", None)) for m in holders):
         for module in holders:
             module.reset_parameters()  # type: ignore[operator]
-        yield weights_of(weights)
+        yield _values(weights)
 
 
-def _fit(
-    double: StandIn,
-    weights: list[torch.Tensor],
-    begin: list[torch.Tensor],
-    rate: float,
-    best: _Best,
-    reference: float,
-    ends: float,
-) -> None:
-    """One run of Adam; keeps the best in `best`."""
-    with torch.no_grad():
-        for weight, value in zip(weights, begin, strict=True):
-            weight.copy_(value)
-    adam, lowest, stalled = _Adam(weights, rate), float("inf"), 0
-    for step in range(1, STEPS + 1):
-        if time.thread_time() > ends:
-            raise CannotMeasure(f"fitting one batch took longer than its limit at step {step}")
-        adam.step(_gradient(double, weights))
-        if step % _LOOK:
-            continue
-        head = _head(double)
+class _Fitting:
+    """Runs of Adam on one batch, and the best of them: `loss`, `score`, `rate`, `steps`."""
+
+    def __init__(self, double: StandIn, reference: float, loss: float, score: float) -> None:
+        self._double, self._reference = double, reference
+        self.weights = [p for p in double.model.parameters() if p.requires_grad]
+        self.loss, self.score, self.rate, self.steps = loss, score, 0.0, 0
+
+    @property
+    def fitted(self) -> bool:
+        return self.loss <= FITTED * self._reference
+
+    def run(self, begin: list[torch.Tensor], rate: float, ends: float) -> None:
+        """One run from some weights, until it fits, stalls or diverges."""
+        with torch.no_grad():
+            for weight, value in zip(self.weights, begin, strict=True):
+                weight.copy_(value)
+        adam, lowest, stalled = _Adam(self.weights, rate), math.inf, 0
+        for step in range(1, STEPS + 1):
+            if time.thread_time() > ends:
+                raise CannotMeasure("fitting one batch took longer than its limit")
+            adam.step(_gradient(self._double, self.weights))
+            if step % _LOOK:
+                continue
+            left = self._look(rate, step)
+            stalled = 0 if left < lowest - 0.01 * self._reference else stalled + 1
+            lowest = min(lowest, left)
+            if self.fitted or stalled >= _STALLED or math.isnan(left):
+                return
+
+    def _look(self, rate: float, step: int) -> float:
+        head = _head(self._double)
         left = _left(head)
-        if left < best.loss:
-            best.loss, best.score, best.rate, best.steps = left, _score(head), rate, step
-        stalled = 0 if left < lowest - 0.01 * reference else stalled + 1
-        lowest = min(lowest, left)
-        if best.loss <= FITTED * reference or stalled >= _STALLED or left != left:  # noqa: PLR0124
-            return
+        if left < self.loss:
+            self.loss, self.score, self.rate, self.steps = left, _score(head), rate, step
+        return left
 
 
 class _Adam:
     """Kingma & Ba 2015, algorithm 1; torch's own would call the hooks of all optimizers."""
 
-    def __init__(self, weights: list[torch.Tensor], rate: float) -> None:
+    def __init__(self, weights: Sequence[torch.Tensor], rate: float) -> None:
         self._weights, self._rate, self._steps = weights, rate, 0
         self._first = [torch.zeros_like(w) for w in weights]
         self._second = [torch.zeros_like(w) for w in weights]
@@ -168,7 +166,7 @@ class _Adam:
             w.addcdiv_(m / fade1, (v / fade2).sqrt() + 1e-8, value=-self._rate)
 
 
-def _gradient(double: StandIn, weights: list[torch.Tensor]) -> list[torch.Tensor]:
+def _gradient(double: StandIn, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     loss = double.loss_of(double.answer(gradients=True))
     return list(torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True))
 
@@ -192,11 +190,9 @@ def _losses(head: heads.Head, given: torch.Tensor) -> torch.Tensor:
     if head.kind == "soft":
         return functional.kl_div(given, wanted, reduction="none").sum(1)
     if head.kind == "units":
-        given = given.clamp(1e-7, 1 - 1e-7)
-        sure = functional.binary_cross_entropy(
-            wanted.clamp(0, 1), wanted.clamp(0, 1), reduction="none"
-        )
-        return functional.binary_cross_entropy(given, wanted.clamp(0, 1), reduction="none") - sure
+        given, wanted = given.clamp(1e-7, 1 - 1e-7), wanted.clamp(0, 1)
+        least = functional.binary_cross_entropy(wanted, wanted, reduction="none")
+        return functional.binary_cross_entropy(given, wanted, reduction="none") - least
     return (given - wanted) ** 2
 
 

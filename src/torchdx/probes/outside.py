@@ -1,7 +1,7 @@
 """What a forward can reach outside of its module, and what is kept of that while a probe runs.
 
-A copy of a module shares the program's globals, closures and classes with it. Code that assigns to a
-global or an outer variable is refused; containers, arrays and classes that it names are put back.
+A copy of a module shares the program's globals, closures and classes with it. Code that assigns to
+a global or an outer variable is refused; containers, arrays, classes that it names are put back.
 """
 
 import dis
@@ -21,7 +21,7 @@ MAX_ELEMENTS = 100_000  # of a container or array that is kept
 
 _ASSIGNING = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 _ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"})
-_CONTAINERS = (list, dict, set, deque, bytearray)
+_CONTAINERS = (list, dict, set, deque, bytearray)  # exactly these: a subclass copies as it likes
 _OWN = frozenset({"torch", "numpy", "builtins", "math", "typing"})
 
 
@@ -84,10 +84,9 @@ class Outside:
                 self._undo.append(undo)
 
     def _refuse(self, module: nn.Module) -> None:
-        what = "itself" if id(module) in self._held else "another module"
-        raise CannotMeasure(
-            f"the forward works with {what} ({type(module).__name__}) by a variable"
-        )
+        what = "the model" if id(module) in self._held else "another module"
+        msg = f"the forward or loss works with {what} ({type(module).__name__}) by a variable"
+        raise CannotMeasure(msg)
 
 
 _NOTHING = object()
@@ -127,7 +126,7 @@ def _methods(cls: type, function: Callable[..., Any]) -> Iterator[Callable[..., 
                 name = instruction.argval
                 if instruction.opname not in _ATTRIBUTES or not isinstance(name, str):
                     continue
-                found = getattr(cls, name, None)
+                found: Any = getattr(cls, name, None)
                 if name not in seen and _bare(found) is not None and not _is_foreign(_bare(found)):
                     seen.add(name)
                     waiting.append(found)
@@ -155,9 +154,8 @@ def _names(code: types.CodeType, function: str) -> set[str]:
     for instruction in dis.get_instructions(code):
         outer = instruction.argval in code.co_freevars and instruction.opname == "STORE_DEREF"
         if instruction.opname in _ASSIGNING or outer:
-            raise CannotMeasure(
-                f"{function} assigns to {instruction.argval}, which is not its own variable"
-            )
+            msg = f"{function} assigns to {instruction.argval}, which is not its own variable"
+            raise CannotMeasure(msg)
         if instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
             names.add(str(instruction.argval))
     return names
@@ -177,7 +175,7 @@ def _undo(value: Any) -> Callable[[], None] | None:
     if isinstance(value, torch.Tensor) and value.numel() <= MAX_ELEMENTS:
         tensor, version = value.detach().clone(), value._version
         return lambda: _tensor_back(value, tensor, version)
-    if isinstance(value, _CONTAINERS) and len(value) <= MAX_ELEMENTS:
+    if type(value) in _CONTAINERS and len(value) <= MAX_ELEMENTS:
         return _container_undo(value)
     return None
 
@@ -212,7 +210,7 @@ def _items(value: Any) -> Iterator[Any]:
 def _class_undo(cls: type) -> Callable[[], None]:
     """Put the attributes of a class back, and the containers among them."""
     was = dict(vars(cls))
-    containers = [_container_undo(v) for v in was.values() if isinstance(v, _CONTAINERS)]
+    containers = [_container_undo(v) for v in was.values() if type(v) in _CONTAINERS]
 
     def undo() -> None:
         now = dict(vars(cls))

@@ -1,8 +1,8 @@
 """Repeats the operations between a model's answer and its loss on another answer.
 
-Autograd keeps what an operation needs for its derivative: the targets of a loss, the other factor of
-a product. Where it keeps too little (the constant of a sum), the missing number is taken from what
-the next operation keeps; else the loss is not replayed.
+Autograd keeps what an operation needs for its derivative: the targets of a loss, the other factor
+of a product. Where it keeps too little (the constant of a sum), the missing number is taken from
+what the next operation keeps; else the loss is not replayed.
 """
 
 import re
@@ -73,7 +73,7 @@ class Tape:
         """`x + c` or `x - c`, either way round, where c is in what the next operation keeps."""
         known = next((step for step in given if step is not None), None)
         if value is None or known is None:
-            raise Unreplayable(f"{op} with a constant")
+            raise Unreplayable(op)
         sign = -float(node._saved_alpha) if op == "Sub" and given[0] is None else 1.0
         with torch.no_grad():
             constant = value - sign * known(self._places)
@@ -126,7 +126,7 @@ def _head(function: Callable[..., Any], *settings: str) -> Callable[[Any], Calla
 def _needed(node: Any, name: str) -> torch.Tensor:
     kept = saved_tensor(node, name)
     if kept is None:
-        raise Unreplayable(f"{node.name()} has lost its {name}")
+        raise Unreplayable(name)
     return kept
 
 

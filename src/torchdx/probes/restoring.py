@@ -1,4 +1,4 @@
-"""Keeps what a probe may disturb, and puts it back: random states, streams, hooks, modes of torch."""
+"""Keeps what a probe may disturb, and puts it back: random states, streams, hooks, modes."""
 
 import contextlib
 import io
@@ -58,7 +58,7 @@ def precision(autocast: tuple[str, torch.dtype] | None) -> Iterator[None]:
 
 def _check_modes() -> None:
     """Refuse where the program follows every operation by a mode of its own: it would see ours."""
-    modes = _get_current_function_mode_stack()
+    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     if torch._C._len_torch_dispatch_stack() or any(type(m) is not DeviceContext for m in modes):
         raise CannotMeasure("the program follows torch's operations by a mode of its own")
     if torch._C._functorch.peek_interpreter_stack() is not None:

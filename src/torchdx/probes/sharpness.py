@@ -6,7 +6,7 @@ kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from torchdx.probes.copying import unwrapped
 from torchdx.probes.errors import CannotMeasure
-from torchdx.probes.stand_in import StandIn, measured, standing_in
+from torchdx.probes.stand_in import measured, standing_in
 from torchdx.probes.subject import Subject
 
 PRODUCTS = 20
@@ -26,7 +26,7 @@ ENOUGH = 0.01  # relative: half the width of the interval at which no further pr
 _SEED = 20_261_121  # of the first direction
 _SECOND_MOMENTS = ("exp_avg_sq", "square_avg", "sum")
 
-Vector = list[torch.Tensor]
+Vector = Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def _limit(cls: str, group: dict[str, Any]) -> float:
     if cls in {"RMSprop", "Adagrad"}:
         return 2.0
     if cls != "SGD":
-        raise CannotMeasure(f"the stable step size of {cls} is not known here")
+        msg = f"the stable step size of {cls} is not known here"
+        raise CannotMeasure(msg)
     momentum, damping = float(group.get("momentum", 0.0)), float(group.get("dampening", 0.0))
     if group.get("nesterov"):
         return 2 * (1 + momentum) / (1 + 2 * momentum)
@@ -143,7 +144,9 @@ def _moment(optimizer: Optimizer, group: dict[str, Any], weight: Any) -> torch.T
     if type(optimizer).__name__ not in _SCALING:
         return None
     state = optimizer.state.get(weight, {})
-    second = next((state[name] for name in _SECOND_MOMENTS if name in state), None)
+    second: torch.Tensor | None = next(
+        (state[name] for name in _SECOND_MOMENTS if name in state), None
+    )
     if second is None:
         return None
     steps, eps = float(state.get("step", 0)), float(group.get("eps", 1e-8))
@@ -212,9 +215,11 @@ def lanczos(
         CannotMeasure: a product is not finite.
     """
     q = _start(like)
-    basis, alphas, betas = torch.zeros((0, len(q)), dtype=q.dtype, device=q.device), [], []
+    basis = torch.zeros((0, len(q)), dtype=q.dtype, device=q.device)
+    alphas: list[float] = []
+    betas: list[float] = []
     values, residual = torch.zeros(1), math.inf
-    for made in range(1, min(most, len(q)) + 1):
+    for _ in range(min(most, len(q))):
         basis = torch.cat([basis, q[None]])
         w = _flat(product(_shaped(q, like)), q)
         alphas.append(float(w @ q))
@@ -228,13 +233,14 @@ def lanczos(
             break
         betas.append(beta)
         q = w / beta
-    return float(values[-1]), residual, float(values[0]), made
+    return float(values[-1]), residual, float(values[0]), len(alphas)
 
 
 def _start(like: Vector) -> torch.Tensor:
     generator = torch.Generator().manual_seed(_SEED)
     q = torch.randn(sum(p.numel() for p in like), generator=generator, dtype=torch.float64)
-    return (q / torch.linalg.vector_norm(q)).to(like[0].device)
+    start: torch.Tensor = q / torch.linalg.vector_norm(q)
+    return start.to(like[0].device)
 
 
 def _ritz(alphas: list[float], betas: list[float], beta: float) -> tuple[torch.Tensor, float]:
@@ -251,5 +257,5 @@ def _flat(parts: Vector, like: torch.Tensor) -> torch.Tensor:
 
 
 def _shaped(flat: torch.Tensor, like: Vector) -> Vector:
-    pieces = flat.split([p.numel() for p in like])
+    pieces = torch.split(flat, [p.numel() for p in like])
     return [piece.reshape(p.shape).to(p) for piece, p in zip(pieces, like, strict=True)]

@@ -127,9 +127,9 @@ class StandIn:
                 self.given[index].tensor.copy_(value)
         if state is not None:
             state.restore()
-        with precision(self.subject.autocast), torch.set_grad_enabled(gradients):
-            with under or contextlib.nullcontext():
-                return self.model(*self.args, **self.kwargs)
+        inner = under or contextlib.nullcontext()
+        with precision(self.subject.autocast), torch.set_grad_enabled(gradients), inner:
+            return self.model(*self.args, **self.kwargs)
 
     def rewind(self) -> None:
         """Buffers and arguments as they were."""

@@ -52,7 +52,9 @@ def _inputs(double: StandIn) -> dict[int, torch.Tensor]:
     """What the model looks at, by position, as it was given."""
     given = {i: g.was for i, g in enumerate(double.given) if not g.target and g.was.numel() > 1}
     real = {i: t for i, t in given.items() if t.is_floating_point() or t.is_complex()}
-    whole = {i: t for i, t in given.items() if t.dtype != torch.bool and len(t.unique()) > MANY}
+    whole = {
+        i: t for i, t in given.items() if t.dtype != torch.bool and len(torch.unique(t)) > MANY
+    }
     if not real and not whole:
         raise CannotMeasure("the model is called with no tensor that could be its input")
     return real or whole

@@ -246,8 +246,8 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
 
 def _sampled(counts: Mapping[str, int], budget: float | None) -> str:
     """How many steps were measured, and how closely."""
-    said = f"{counts['full']} steps in full, {counts['cheap']} in part"
-    return f"{said}; the first 20 and those after a finding beside the budget of {budget:.0%}"
+    said = f"{counts['full']} in full, {counts['cheap']} in part"
+    return f"{said}; the first 20, and those after a finding, beside the budget of {budget:.0%}"
 
 
 def _own_failures(record: Record, writer: str | None) -> Iterator[str]:

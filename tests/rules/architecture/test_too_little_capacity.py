@@ -46,7 +46,13 @@ def test_a_batch_that_can_be_fitted_is_another_fault():
 
 @pytest.mark.parametrize(
     ("score", "control", "found"),
-    [(0.3, 0.8, True), (0.6, 0.73, True), (0.6, 0.72, False), (0.8, 0.7, False), (0.3, None, False)],
+    [
+        (0.3, 0.8, True),
+        (0.6, 0.73, True),
+        (0.6, 0.72, False),
+        (0.8, 0.7, False),
+        (0.3, None, False),
+    ],
 )
 def test_what_the_inputs_tell_has_to_be_clearly_more(score, control, found):
     assert bool(findings("A08", fit(score=score, control=control))) is found

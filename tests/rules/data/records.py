@@ -99,6 +99,7 @@ def made(*, inputs=(), near=(), targets=(), judged=None, held_out=(), losses=(),
     if judged is not None:
         role = {"role": "judged", "model": "", "set": 2}
         _event(record, "neighbours", {**NEIGHBOURS, **judged, **role})
+        _event(record, "inputs", {**INPUTS, **judged, **role})
     for accuracy in held_out:
         quiet = {"backwards": 0, "steps": 0, "training": False, "accuracy": accuracy}
         record.apply({**PHASE, **quiet})

@@ -40,6 +40,11 @@ def test_rows_of_unit_length_are_small_and_told_apart():
     assert not findings("D02", tiny(0.6, mean=0.0, std=0.036))
 
 
+@pytest.mark.parametrize(("size", "found"), [(0.09, True), (0.11, False)])
+def test_inputs_of_a_tenth_are_the_limit(size, found):
+    assert bool(findings("D02", tiny(mean=0.0, std=size))) is found
+
+
 def test_rows_that_are_alike_are_not_small_for_it():
     assert not findings("D02", tiny(0.05, mean=0.05, std=0.001))
 

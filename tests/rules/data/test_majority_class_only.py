@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -14,12 +16,14 @@ def yes(scores, wanted):
     return functional.binary_cross_entropy_with_logits(scores[:, 0], wanted)
 
 
-def rare(named, *, share=0.1, right=None, near=NEAR, rows=50.0):
+def rare(named, *, share=0.1, right=None, near=NEAR, rows=50.0, loss=1.0):
     right = 1 - share if right is None else right
+    guess = -share * math.log(share) - (1 - share) * math.log(1 - share)
     signals = {
         "prediction.top_share": ("1", [0.6] * 30 + [1 - named] * 10),
         "prediction.accuracy": ("1", [0.5] * 30 + [right] * 10),
         "batch.rows": ("1", [rows] * 40),
+        "loss.head": ("1", [loss * guess] * 40),
     }
     asked = ASKED | {"counts": [1000 * share]}
     return made(inputs={"loss": "units"}, near=near, targets=asked, signals=signals)
@@ -28,7 +32,7 @@ def rare(named, *, share=0.1, right=None, near=NEAR, rows=50.0):
 def test_a_net_that_only_says_no_is_found_with_its_shares(tmp_path):
     def program():
         x, y = groups(classes=10, rows=400)
-        epochs(x, (y == 3).float(), loss=yes, outputs=1, passes=4, lr=0.02)
+        epochs(x, (y == 3).float(), loss=yes, outputs=1, passes=5)
 
     (finding,) = findings("D06", run(program, tmp_path))
     assert finding.severity == "suspicion"
@@ -73,3 +77,8 @@ def test_it_is_weaker_where_neighbours_cannot_tell_the_classes():
     (finding,) = findings("D06", rare(0.0, near=NEAR | {"agreement": 0.82}))
     assert finding.confidence == "weak"
     assert [f.confidence for f in findings("D06", rare(0.0))] == ["strong"]
+
+
+@pytest.mark.parametrize(("loss", "found"), [(0.8, False), (0.9, True), (1.1, True), (1.3, False)])
+def test_its_loss_is_that_of_a_guess(loss, found):
+    assert bool(findings("D06", rare(0.0, loss=loss))) is found

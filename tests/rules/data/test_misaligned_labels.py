@@ -58,3 +58,22 @@ def test_some_labels_may_fit(agreement, found):
 
 def test_few_rows_say_nothing():
     assert not findings("D04", made(near=CHANCE | {"rows": 150}, judged={"agreement": 0.9}))
+
+
+def test_augmentation_that_tears_rows_apart_is_seen_in_their_moments():
+    assert findings("D04", made(near=CHANCE, judged={"mean": 0.1}))
+    assert not findings("D04", made(near=CHANCE, judged={"mean": 0.4}))
+    assert not findings("D04", made(near=CHANCE, judged={"mean": 0.4}, held_out=(0.26,)))
+    assert findings("D04", made(near=CHANCE, judged={"agreement": 0.26}, held_out=(0.26,)))
+
+
+@pytest.mark.parametrize(("distinct", "found"), [(900, True), (980, False)])
+def test_a_few_rows_that_are_equal_by_chance_prove_nothing(distinct, found):
+    again = {"conflicts": 0.9, "distinct": distinct}
+    assert bool(findings("D04", made(near=CHANCE, inputs=again))) is found
+
+
+def test_values_that_are_learned_from_their_own_answers_change_by_themselves():
+    again = {"conflicts": 0.9, "distinct": 500}
+    moving = {"agreement": 0.02, "chance": 0.0, "shifted": 0.0, "numbers": True}
+    assert not findings("D04", made(near=moving, inputs=again, targets={"loss": "values"}))

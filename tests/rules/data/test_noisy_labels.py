@@ -38,7 +38,7 @@ def test_a_model_that_is_more_often_right_than_they_allow_clears_them(best, foun
     assert bool(findings("D05", made(near=NOISY, held_out=(best,)))) is found
 
 
-@pytest.mark.parametrize("near", [{"stray": 0.19}, {"sure": 0.3}, {"stray": None}])
+@pytest.mark.parametrize("near", [{"stray": 0.24}, {"sure": 0.3}, {"stray": None}])
 def test_overlap_and_neighbours_that_cannot_tell_are_passed_over(near):
     assert not findings("D05", made(near=NOISY | near, judged={"stray": 0.0}))
 

@@ -70,7 +70,9 @@ def test_batch_norm_in_training_and_attention_over_the_batch_are_silent(tmp_path
 
 def mixed(**facts):
     plain = {"rows": 8, "axis": 0, "difference": 0.4, "mixed": True, "function": "matmul"}
-    return probe(record(), "mixing", 1, **{**plain, "path": "", "place": 4, "layout": None, **facts})
+    return probe(
+        record(), "mixing", 1, **{**plain, "path": "", "place": 4, "layout": None, **facts}
+    )
 
 
 def test_rows_that_meet_without_a_torn_layout_are_meant_to():

@@ -6,16 +6,14 @@ from tests.rules.data.training import epochs, groups, run
 from tests.support import findings
 
 LARGE = {"mean": 40.0, "std": 60.0, "min": 0.0, "max": 255.0}
-UNEVEN = {"mean": 1.0, "std": 4.0, "power": 100.0, "scales": [0.1, 0.5, 1.0, 2.0, 20.0]}
+UNEVEN = {"mean": 1.0, "std": 4.0, "power": 900.0, "scales": [0.1, 0.5, 1.0, 2.0, 20.0]}
 FLAT, FALLING = [1.4] * 40, [1.4] * 10 + [0.3] * 30
 
 
 def table(inputs, *, losses=FLAT, pull=50.0, **targets):
-    signals = {
-        "activation.std": ("0", [1.0] * 5),
-        "gradient.norm": ("0.bias", [1.0] * 5),
-    }
-    record = made(inputs=inputs, losses=losses, signals=signals, targets=targets)
+    record = made(inputs=inputs, losses=losses, targets=targets)
+    record.signals["activation.std"] = {place: [(1, 1.0)] for place in ("0", "1")}
+    record.signals["gradient.norm"] = {"0.bias": [(step, 1.0) for step in range(1, 6)]}
     weight = [(step, pull * 20**0.5) for step in range(1, 6)]
     record.signals["gradient.norm"]["0.weight"] = weight
     return record
@@ -57,7 +55,7 @@ def test_codes_of_words_are_no_sizes():
     "inputs",
     [
         LARGE | {"mean": 1.0, "std": 5.0},
-        UNEVEN | {"power": 20.0},
+        UNEVEN | {"power": 300.0},
         UNEVEN | {"shape": [1, 28, 28]},
         UNEVEN | {"columns": 64, "constant": 0.05},
     ],
@@ -74,3 +72,14 @@ def test_uneven_columns_must_reach_the_first_layer():
 
 def test_a_constant_input_has_no_scale():
     assert not findings("D01", table(LARGE | {"std": 0.0}))
+
+
+def test_a_norm_behind_the_first_layer_takes_the_scale_away():
+    assert not findings("D01", table(LARGE, pull=1e6))
+    without_bias = table(LARGE)
+    del without_bias.signals["gradient.norm"]["0.bias"]
+    assert findings("D01", without_bias)
+    modules = [["0", "Linear"], ["1", "BatchNorm1d"]]
+    model = {"e": "model", "id": 1, "cls": "Sequential", "params": [], "modules": modules}
+    without_bias.apply(model)
+    assert not findings("D01", without_bias)

@@ -42,12 +42,16 @@ def test_dropout_just_before_batch_norm_is_found(tmp_path):
 
 def test_the_usual_order_is_silent(tmp_path):
     def twin():
-        program(nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 16), nn.BatchNorm1d(16))
+        program(
+            nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 16), nn.BatchNorm1d(16)
+        )
 
     assert answers("N05", observed(twin, tmp_path / "run.dx")) == []
 
 
-@pytest.mark.parametrize(("ratio", "found"), [(0.6, True), (0.89, True), (0.91, False), (1.0, False)])
+@pytest.mark.parametrize(
+    ("ratio", "found"), [(0.6, True), (0.89, True), (0.91, False), (1.0, False)]
+)
 def test_the_shift_of_variance_decides(ratio, found):
     assert bool(findings("N05", shifted(ratio))) is found
 

@@ -50,7 +50,7 @@ def test_gradients_that_stay_over_steps_are_found(tmp_path, clear):
     assert finding.severity == "fault"
     assert finding.line.text == "optimizer.step()"
     assert "4 of 4 gradients of the step before were still there" in finding.text
-    assert "in 4 of 4 steps looked at" in finding.text
+    assert "in 5 of 5 steps looked at" in finding.text
     assert finding.prescriptions[0].change == "zero_grad"
 
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tests.support import answers, findings, observed
 from torchdx.record.model import Record
-from torchdx.rules.speed.batch_against_noise import EXCESS, FALLING, FAR, HIGH
+from torchdx.rules.speed.batch_against_noise import ALIKE, EXCESS, FALLING, FAR, HIGH, LARGER
 
 GIVEN, ASKED = load_digits(return_X_y=True)
 X = torch.tensor(GIVEN[:800], dtype=torch.float32) / 8 - 1
@@ -44,7 +44,7 @@ def test_a_whole_pass_a_step_is_silent_once_the_loss_has_come_down(tmp_path):
     assert answers("P04", observed(digits(800, 800), tmp_path / "run.dx")) == []
 
 
-def run(  # noqa: PLR0913  # a run is told in full
+def run(
     *, rows=512, scale=50.0, losses=None, cls="SGD", rate=0.1, momentum=0.0, spread=1.0, heads=True
 ):
     """A run of 100 steps with a gradient of this noise scale."""
@@ -72,8 +72,14 @@ def course(first, third, last):
 
 
 def test_the_batch_must_be_far_larger_than_the_noise_scale():
-    assert len(findings("P04", run(rows=1.01 * FAR * 50))) == 1
-    assert findings("P04", run(rows=0.99 * FAR * 50)) == []
+    def of(times, losses):
+        return [f.severity for f in findings("P04", run(rows=times * 50, losses=losses))]
+
+    middle, end = course(2.0, 1.3, 1.0), course(2.0, 1.15, 1.0)
+    assert of(1.01 * FAR, end) == ["suspicion"]
+    assert of(0.99 * FAR, end) == []
+    assert of(1.01 * LARGER, middle) == ["note"]
+    assert of(0.99 * LARGER, middle) == []
 
 
 def test_a_loss_that_has_nearly_stopped_falling_is_silent():
@@ -84,8 +90,17 @@ def test_a_loss_that_has_nearly_stopped_falling_is_silent():
     assert of(0.9 * FALLING / (1 + FALLING)) == []
 
 
+def test_rows_that_all_pull_one_way_have_another_cause():
+    assert len(findings("P04", run(scale=1.01 * ALIKE))) == 1
+    assert findings("P04", run(scale=0.99 * ALIKE)) == []
+
+
+def test_a_loss_below_zero_is_silent():
+    assert findings("P04", run(losses=course(2.0, -1.0, -5.0))) == []
+
+
 def test_micro_batches_of_a_step_count_together():
-    record = run(rows=64)
+    record = run(rows=64, losses=course(2.0, 1.15, 1.0))
     assert findings("P04", record) == []
     events = [["backward", None, 1]] * 8
     record.apply({"e": "shape", "id": 1, "optimizer": 1, "events": events})

@@ -77,6 +77,12 @@ def test_work_with_what_was_read_counts_at_the_same_lines():
     assert findings("P03", reads(elsewhere, 8, count=2, looping=1e-5)) == []
 
 
+def test_a_line_is_never_believed_to_take_more_than_the_time_outside_the_training():
+    spots = [(7, "other", False, 90), (8, "compute", False, 10)]
+    record = found(timed(steps=20_000, compute=0.00995, other=0.00005), *spots)
+    assert findings("P03", reads(record, 7, count=1, looping=1e-5, op="item()")) == []
+
+
 def test_moments_in_which_the_step_waited_for_a_core_are_not_held_against_the_reads():
     def of(queued):
         record = timed(steps=5000, compute=0.01, shares={"thread.queued": queued})

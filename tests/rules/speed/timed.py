@@ -33,7 +33,14 @@ def told(record, kind, *, line=None, **facts):
 
 def loader(record, *, workers=0, rows=32, cores=2.0, line=9):
     """The record, with the loader that was learnt from; its loop stands in line 3."""
-    facts = {"loader": 1, "cls": "Rows", "rows": rows, "workers": workers, "persistent": False}
+    facts = {
+        "loader": 1,
+        "cls": "Rows",
+        "rows": rows,
+        "workers": workers,
+        "persistent": False,
+        "loop": 3,
+    }
     told(record, "loader", line=line, threads=1, cores=cores, **facts)
     phase = {"loader": 1, "step": 0, "batches": 50, "backwards": 50, "steps": 50, "line": 3}
     rest = {"shuffled": True, "training": True, "active": 0, "no_grad": False, "rows": 0}

@@ -55,7 +55,7 @@ def check(record: Record) -> Iterator[Answer]:
     graph = main_graph(record)
     if graph is None:
         return
-    layers = _layers(record, graph)
+    layers = layers_of(record, graph)
     drowned = next(_drowned(graph, layers), None)
     if drowned is not None:
         yield _drowning(record, *drowned)
@@ -63,7 +63,7 @@ def check(record: Record) -> Iterator[Answer]:
         yield from _collapse(record, graph, layers)
 
 
-def _layers(record: Record, graph: LossGraph) -> dict[int, _Layer]:
+def layers_of(record: Record, graph: LossGraph) -> dict[int, _Layer]:
     """By their nodes: all layers with weights whose rows could be compared."""
     found = {}
     for node in graph.nodes:

@@ -115,7 +115,10 @@ def _joins(graph: LossGraph, came: Node, node: Node) -> bool:
 
 
 def chain(graph: LossGraph) -> list[Stage]:
-    """The longest way through layers with weights, from the inputs to the loss."""
+    """The longest way through layers with weights, from the inputs to the loss.
+
+    Empty where it comes to a weight twice: a recurrent net, or gradients of gradients.
+    """
     found = stages(graph)
     length, after = _lengths(found)
     at = max(length, key=lambda i: (length[i], -i), default=-1)
@@ -123,7 +126,7 @@ def chain(graph: LossGraph) -> list[Stage]:
     while at != -1:
         way.append(found[at])
         at = after[at]
-    return way
+    return way if len({stage.layer.weight for stage in way}) == len(way) else []
 
 
 def _lengths(found: dict[int, Stage]) -> tuple[dict[int, int], dict[int, int]]:

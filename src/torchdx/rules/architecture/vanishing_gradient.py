@@ -76,20 +76,20 @@ def check(record: Record) -> Iterator[Answer]:
     wait = waited(record, graph.key)
     if wait is None or wait < HELD_UP:
         return
-    for layers in _rows(chain(graph)):
-        seen = _measured(record, layers)
+    for layers in rows_of(chain(graph)):
+        seen = slope_of(record, layers)
         if seen is not None and seen.slope <= SLOPE and seen.left <= LEFT:
             yield _finding(record, seen, wait)
             return
 
 
-def _rows(way: list[Stage]) -> Iterator[list[Stage]]:
+def rows_of(way: list[Stage], *, least: int = LAYERS) -> Iterator[list[Stage]]:
     """Stretches of saturating layers, each with the layer behind it at its end."""
     row: list[Stage] = []
     for stage in way:
         row.append(stage)
         if not _saturates(stage):
-            if len(row) > LAYERS:
+            if len(row) > least:
                 yield row
             row = []
 
@@ -99,7 +99,8 @@ def _saturates(stage: Stage) -> bool:
     return bool(stage.feeds) and plain and bool(stage.through & SATURATING)
 
 
-def _measured(record: Record, layers: list[Stage]) -> _Slope | None:
+def slope_of(record: Record, layers: list[Stage]) -> _Slope | None:
+    """What a row of layers leaves of the gradient; None where something was not measured."""
     gradients = [stage.begun(record, "output_gradient.rms") for stage in layers]
     roots = [weight_rms(record, stage.layer.weight) for stage in layers[1:]]
     pulls = [_relative(record, stage) for stage in (layers[0], layers[-1])]

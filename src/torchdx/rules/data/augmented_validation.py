@@ -55,7 +55,7 @@ def _altered(one: Judged) -> bool:
 
 def _meant(one: Judged) -> bool:
     """Whether copies are averaged, or the rows come from another model."""
-    return bool((one.facts["turns"] or 1) > TURNS or one.facts["derived"])
+    return bool((one.facts["turns"] or 1) > TURNS or one.facts.get("derived"))
 
 
 def _finding(one: Judged) -> Finding:

@@ -23,8 +23,8 @@ from torchdx.record.model import Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 from torchdx.rules.data.learned_rows import Learned, learned
 
-# Share of the varied columns that are torn. Differences of digits in `uint8`: 0.69 to 0.72; the same
-# in `int16`, and all else in the corpora: at most 0.01.
+# Share of the varied columns that are torn. Differences of digits in `uint8`: 0.69 to 0.72; the
+# same in `int16`, and all else in the corpora: at most 0.01.
 TORN = 0.3
 COLUMNS = 4  # torn ones at least
 # Smoothness after the multiplication over that before. Wrapped: 3.2 (times five), 2.1 (three), 1.7

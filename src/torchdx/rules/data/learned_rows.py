@@ -50,17 +50,22 @@ class Learned:
         return math.hypot(self.inputs["mean"], self.inputs["std"])
 
     @property
-    def first(self) -> str:
-        """Path of the module of the model that was measured first, empty when none was."""
+    def places(self) -> list[str]:
+        """Paths of the model's measured modules, in the order in which they were called."""
         inner = self.model + "." if self.model else ""
         places = self.record.signals.get("activation.std", {})
-        return next((place for place in places if place.startswith(inner)), "")
+        return [place for place in places if place.startswith(inner)]
 
     @property
-    def first_class(self) -> str:
-        """The class of that module."""
-        classes = (model.modules.get(self.first, "") for model in self.record.models)
-        return next((found for found in classes if found), "")
+    def first(self) -> str:
+        """The first of these, empty when there is none."""
+        return next(iter(self.places), "")
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes of these modules, empty where not known."""
+        known = {path: cls for model in self.record.models for path, cls in model.modules.items()}
+        return [known.get(place, "") for place in self.places]
 
     @property
     def loss_line(self) -> Line | None:

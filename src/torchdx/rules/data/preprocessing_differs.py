@@ -9,8 +9,9 @@ It learns for inputs of one scale and is asked about inputs of another. The vali
 or constant however long it trains.
 ## When this is wrong
 When the sets come from different sources (another hospital, camera, year) their moments differ for
-that reason; such differences are smaller, mostly. Overfitting makes the loss worse later, not from
-the first pass on, and leaves the inputs alike.
+that reason; such differences are smaller, mostly, and tried once, at the end, or beside a proper
+set: there this rule is silent. Overfitting makes the loss worse later, not from the first pass on,
+and leaves the inputs alike.
 ## What to try
 Put the transforms in one place and use it for both; fit scalers on the training part and apply them
 (`transform`, not `fit_transform`, and not nothing) to the others.
@@ -19,6 +20,7 @@ Stack Overflow 55786384; scikit-learn's user guide, "common pitfalls: inconsiste
 """
 
 from collections.abc import Iterator
+from statistics import median
 
 from torchdx.record.model import Record
 from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription, rule
@@ -33,9 +35,11 @@ SHIFT = 0.4
 SURE = 6.0  # standard errors of one column's mean: chance gives 4 among 256 columns
 # Times these limits no augmentation moves rows that far.
 BEYOND = 5.0
-# Loss on the judged rows over the training loss, in the best of the passes. Prepared alike: 0.6 to
-# 1.15 until a model overfits; otherwise 1.6 and 160.
-WORSE = 1.35
+# Loss on the judged rows over the training loss: median of the passes, and least. Of 180 sets that
+# were prepared alike, where the model does not overfit: 0.5 to 1.15; otherwise 2.3 and 1.35, 180
+# and 119.
+WORSE = 1.5
+LEAST = 1.15
 FEWEST = 30  # rows
 
 
@@ -46,10 +50,10 @@ def check(record: Record) -> Iterator[Answer]:
         far = _far(one)
         if far <= 1 or one.facts["columns"] < SURE or one.facts["rows"] < FEWEST:
             continue
-        if one.facts["derived"] or (one.fresh is not False and far < BEYOND):
+        if one.facts.get("derived") or (one.fresh is not False and far < BEYOND):
             continue
         worse = _worse(one)
-        if worse is not None and worse >= WORSE:
+        if worse is not None and worse >= WORSE and not _other(record, one):
             yield _finding(one, worse)
             return
 
@@ -63,26 +67,33 @@ def _far(one: Judged) -> float:
 
 
 def _worse(one: Judged) -> float | None:
-    """The least ratio of the two losses over the passes, None where they cannot be compared."""
+    """How much larger the loss on the judged rows is, None where that is not so in every pass."""
     if not one.comparable:
         return None
     ratios = [loss / learned for loss, learned in one.losses if learned > 0]
-    return min(ratios, default=None)
+    return median(ratios) if ratios and min(ratios) >= LEAST else None
+
+
+def _other(record: Record, one: Judged) -> bool:
+    """Whether the model is also judged on rows like the learned ones: this is a trial, then."""
+    own = (other for other in judged(record) if other.model == one.model)
+    return any(other.facts["set"] != one.facts["set"] and _far(other) <= 1 for other in own)
 
 
 def _finding(one: Judged, worse: float) -> Finding:
     facts = one.facts
+    first = next(loss / learned for loss, learned in one.losses if learned > 0)
     return Finding(
         text=f"the rows that the model is judged on are scaled otherwise than those that it "
         f"learned from: their spread is {facts['scale']:.3g} times as large, their mean "
-        f"{facts['shift']:.2g} deviations off; the loss on them is at least {worse:.2g} times the "
-        f"training loss in every pass",
+        f"{facts['shift']:.2g} deviations off; the loss on them is {worse:.2g} times the "
+        f"training loss",
         line=one.line,
         place=one.model,
         severity="suspicion",
         confidence="strong",
         excluded=(
-            Excluded("R03", "judged over training loss in the best pass", worse, 1.0),
+            Excluded("R03", "judged over training loss in the first pass", first, LEAST),
             *_not_augmented(one),
         ),
         evidence=(

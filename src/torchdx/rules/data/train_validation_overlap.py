@@ -10,10 +10,10 @@ Overfitting does not show, and what is chosen by these numbers (epoch, step size
 by how well it remembers.
 ## When this is wrong
 Rows of little information (few columns, short texts) equal each other by chance: then almost equal
-rows are commoner still, and this rule is silent. Judging the very set that was learned from, all of
-it, is meant so more often than not: that is a note. So is an evaluation on training rows beside a
-proper one. Folds of a cross-validation are new models; with weights put back instead, only what
-comes before the second optimizer counts.
+rows are commoner still, and this rule is silent; as it is on training rows judged beside a proper
+set. To judge the very data set that is learned from is often meant so: that is a note. Folds of a
+cross-validation are new models; where weights are put back instead, only what comes before the
+second optimizer counts.
 ## What to try
 Split before anything is drawn, doubled or balanced; split by group (patient, author, recording)
 where rows of one are alike.
@@ -34,6 +34,7 @@ from torchdx.rules.data.judged_rows import Judged, judged
 SHARE = 0.1
 FEWEST = 10  # rows
 CLEAN = 0.03  # share below which another set counts as a proper one; iris again
+CALLS = 0.1  # share of such batches within a set: one line may judge several
 WHOLE = 0.5  # share of the learned rows that are judged: above it the whole set is meant
 # Rows that are nearly equal, over rows that are equal. Copies: 0. Tables of few small whole numbers
 # have several near rows to each equal one.
@@ -49,10 +50,9 @@ def check(record: Record) -> Iterator[Answer]:
         own = [other for other in sets if other.model == suspect.model]
         if not _shared(suspect) or any(_share(other) <= CLEAN for other in own):
             continue
-        trained_on = {phase.loader for phase in record.phases if phase.steps}
-        if suspect.facts["covered"] >= WHOLE or suspect.facts["set"] in trained_on:
+        if suspect.facts["set"] in {phase.loader for phase in record.phases if phase.steps}:
             yield _whole(suspect)
-        else:
+        elif suspect.facts["covered"] < WHOLE:
             yield _finding(suspect)
         return
 
@@ -67,7 +67,7 @@ def _validates(one: Judged) -> bool:
     """Whether rows are judged for the sake of a score: acting and target nets are not."""
     recurring = one.facts["recurring"]
     if recurring is None:
-        return one.facts.get("labelled", 0) > 0
+        return bool(one.facts.get("labelled", 0))
     return bool(recurring >= RECURRING)
 
 
@@ -79,8 +79,10 @@ def _shared(one: Judged) -> bool:
     """Whether its rows are the learned ones, and not merely like them."""
     if one.facts["shared"] < FEWEST or _share(one) < SHARE:
         return False
-    equal, near = one.facts.get("equal"), one.facts.get("near")
-    return bool(equal is not None and near is not None and near <= NEAR * equal)
+    equal, near, clean = (one.facts.get(name) for name in ("equal", "near", "clean"))
+    if equal is None or near is None or (clean or 0) > CALLS:
+        return False
+    return float(near) <= NEAR * float(equal)
 
 
 def _whole(one: Judged) -> Finding:

@@ -14,11 +14,11 @@ descent the large errors make the first steps burst instead.
 Where the loss is at the variance within the first part of the run, unscaled targets do no harm, and
 this rule is silent. Outputs that are far off themselves are another matter (weights, inputs).
 ## What to try
-Learn `(y - mean) / std` with numbers from the training part, and undo it in the answer; or start the
-output's bias at the mean of the targets.
+Learn `(y - mean) / std` with numbers from the training part, and undo it in the answer; or start
+the output's bias at the mean of the targets.
 ## Sources
-Stack Overflow 45154470, 46642627; Karpathy 2019, "A recipe for training neural networks" (initialise
-well); scikit-learn's `TransformedTargetRegressor`.
+Stack Overflow 45154470, 46642627; Karpathy 2019, "A recipe for training neural networks" (verify
+the loss at the start); scikit-learn's `TransformedTargetRegressor`.
 """
 
 import math
@@ -37,7 +37,7 @@ SIZE = 10.0
 # Part of the run before the loss is at the variance. Scaled targets: 0.02; unscaled ones that Adam
 # gets over: 0.05; that it does not: 0.36, and the whole run.
 PHASE = 0.2
-# Deviation of the targets over that of the first answers. Scaled: 2 to 30; prices in dollars: 64,000.
+# Deviation of the targets over that of the first answers. Scaled: 2 to 30; dollars: 64,000.
 SPREAD = 1_000.0
 NOTHING = 0.9  # of the variance left at the end: nothing explained
 NEAR = 1.05  # the loss is at the variance within this factor
@@ -68,7 +68,7 @@ def _answer(loss: Asked) -> float:
 
 def _off(loss: Asked) -> float:
     """How far the first answers are from the targets, in deviations of these."""
-    return abs(loss.facts["mean"] - _answer(loss)) / loss.spread
+    return float(abs(loss.facts["mean"] - _answer(loss)) / loss.spread)
 
 
 def _size(loss: Asked) -> float:

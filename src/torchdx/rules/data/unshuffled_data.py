@@ -30,11 +30,12 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 from torchdx.rules.data.learned_rows import Learned, learned
 from torchdx.rules.series import fallen
 
-# Entropy of a batch's labels over that of as many rows drawn at random. Sick: 0.00 to 0.2. Healthy:
-# 0.94 at least (one character after the other in texts); balanced draws lie above 1.
+# Entropy of a batch's labels over that of as many rows drawn at random. Sick: 0.01 and 0.04.
+# Healthy: 0.96 to 1.11 in 223 tables; 0 in the two halves of a discriminator's batches.
 FEW = 0.6
-# Deviation of numbers within batches over that of all. Drawn at random: 0.85 at least, on average.
-NARROW = 0.5
+# Deviation of numbers within batches over that of all. Healthy: 0.88 to 0.99 in 28 tables; 0.42 and
+# 0.64 with the values of Q-learning, which change by themselves. No sick program was seen.
+NARROW = 0.4
 BATCHES = 12  # a few batches of one kind are chance
 ROWS = 4
 DRAWS = 200

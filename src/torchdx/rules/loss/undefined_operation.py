@@ -31,7 +31,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear,
 from torchdx.rules.first_nonfinite import FirstNonFinite
 
 _INSTEAD = (
-    ("logarithm of a probability", "ignored or masked classes must not be labels"),
+    ("label whose probability", "mask no class that is a label; take `log_softmax` of the scores"),
     (
         "logarithm",
         "take `log_softmax` or `logsigmoid` of the scores, or clamp before the logarithm",

@@ -4,8 +4,8 @@
 A batch norm whose input comes from a dropout with no weights in between, in training; and that the
 variance of this input, for the same batch, is larger with dropout at work than with it off.
 ## Why the net does not learn
-Dropout keeps the mean of its values and raises their variance. The running statistics are those
-of training, with dropout; in evaluation the variance is smaller and the norm divides by too much, in
+Dropout keeps the mean of its values and raises their variance. The running statistics are those of
+training, with dropout; in evaluation the variance is smaller and the norm divides by too much, in
 each such layer again. In training, each channel is divided by the noise of the mask as well.
 ## When this is wrong
 Batch norm first, then activation, then dropout, then the next layer's weights is the usual order
@@ -13,8 +13,8 @@ and passed over: there the shift is spread over all units, and mostly small.
 ## What to try
 Batch norm, activation, dropout, in this order; or dropout only behind the last batch norm.
 ## Sources
-Li et al. 2018 (disharmony between dropout and batch normalisation by variance shift); Stack Overflow
-39691902; NeuraLint's rule for dropout before batch norm; docs/limits.md, N05.
+Li et al. 2018 (disharmony between dropout and batch normalisation by variance shift); Stack
+Overflow 39691902; NeuraLint's rule for dropout before batch norm; docs/limits.md, N05.
 """
 
 from collections.abc import Iterator, Mapping

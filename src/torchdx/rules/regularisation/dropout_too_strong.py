@@ -5,9 +5,9 @@ The loss of the same batch with dropout at work and with dropout off, batch norm
 both, at probes from step 20 on. On average over them dropout adds at least half of the loss that is
 left without it, and at least an eighth of the loss that the untrained net began with.
 ## Why the net does not learn
-The gradient is that of a net most of whose information is gone, and another part of it at each step:
-what is left to learn drowns in the noise. Small nets, regressions and last layers suffer most,
-for there a unit has no others that could stand in for it.
+The gradient is that of a net most of whose information is gone, and another part of it at each
+step: what is left to learn drowns in the noise. Small nets, regressions and last layers suffer
+most, for there a unit has no others that could stand in for it.
 ## When this is wrong
 Nets that are trained on noised inputs on purpose, by a dropout layer on the input (denoising
 autoencoders), have such a gap by design. Late in training a gap is usual where the loss itself is
@@ -22,6 +22,7 @@ Stack Overflow 44695141; UMLAUT's rule for dropout above 0.5; Srivastava et al. 
 
 from collections.abc import Iterator
 from statistics import fmean
+from typing import NamedTuple
 
 from torchdx.record.model import Event, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -41,37 +42,50 @@ def check(record: Record) -> Iterator[Answer]:
     for event in record.probes("modes"):
         if event.facts["train_loss"] is not None:
             by_model.setdefault(event.facts["model"], []).append(event)
-    for model, events in by_model.items():
+    for events in by_model.values():
         first = events[0].facts["train_loss"]
         late = [e for e in events if e.step >= FROM_STEP and e.facts["train_difference"] > 0]
         if len(late) < PROBES or first <= 0:
             continue
-        losses = [e.facts["train_loss"] for e in late]
-        without = [e.facts["batch_loss"] for e in late]
-        added = fmean(losses) - fmean(without)
-        if added >= max(SHARE * first, LEFT * fmean(without)):
-            yield _finding(record, model, late, first, fmean(losses), fmean(without))
+        losses = _Losses(
+            first,
+            fmean(e.facts["train_loss"] for e in late),
+            fmean(e.facts["batch_loss"] for e in late),
+            len(late),
+        )
+        if losses.added >= max(SHARE * first, LEFT * losses.without):
+            yield _finding(record, late[-1], losses)
             return
 
 
-def _finding(
-    record: Record, model: str, late: list[Event], first: float, loss: float, without: float
-) -> Finding:
-    layers = dropouts_of(record, model)
-    where = layers[0] if layers else model
+class _Losses(NamedTuple):
+    """At the first probe, and the means of later ones with dropout and without."""
+
+    first: float
+    dropped: float
+    without: float
+    probes: int
+
+    @property
+    def added(self) -> float:
+        return self.dropped - self.without
+
+
+def _finding(record: Record, event: Event, losses: _Losses) -> Finding:
+    layers = dropouts_of(record, event.facts["model"])
+    where = layers[0] if layers else event.facts["model"]
+    share = losses.added / losses.first
     return Finding(
-        text=f"the loss of the same batch is {loss:.3g} with dropout at work and {without:.3g} "
-        f"without it (means of {len(late)} probes): dropout adds {(loss - without) / first:.0%} of the "
-        f"first loss",
-        line=record.made(where) or late[-1].line,
+        text=f"the loss of the same batch is {losses.dropped:.3g} with dropout at work and "
+        f"{losses.without:.3g} without it (means of {losses.probes} probes): dropout adds "
+        f"{share:.0%} of the first loss",
+        line=record.made(where) or event.line,
         place=where,
         severity="suspicion",
         confirm="the same training with half of the share dropped has a lower loss in evaluation",
         evidence=(
-            Evidence("loss of a batch with dropout at work", loss, without),
-            Evidence(
-                "what dropout adds, as a share of the first loss", (loss - without) / first, SHARE
-            ),
+            Evidence("loss of a batch with dropout at work", losses.dropped, losses.without),
+            Evidence("what dropout adds, as a share of the first loss", share, SHARE),
         ),
         prescriptions=(
             Prescription("dropout", "halve the share that is dropped", where=where, to="x0.5"),

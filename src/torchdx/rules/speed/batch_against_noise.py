@@ -4,8 +4,9 @@
 The gradients of single rows, as the linear layers have them, give the gradient noise scale: the
 number of rows at which noise and signal of their mean are alike. Either the batch is five times
 larger, and the loss was still falling when the run ended: the rows went into few and needlessly
-exact steps. Or the batch is five times smaller, the loss has stopped far from zero, and a quarter
-of it or more is what the steps' own noise adds, by rate and spread of the gradients (SGD only).
+exact steps (a note from twice the scale, where the run ended in the middle of its fall). Or the
+batch is five times smaller, the loss has stopped far from zero, and a quarter of it or more is what
+the steps' own noise adds, by rate and spread of the gradients (SGD only).
 ## Why the net does not learn
 A step gets no better by averaging more rows than the noise scale: ten times the batch costs ten
 times the rows for nearly the same step. Far below it, each step is mostly noise, and weights
@@ -33,17 +34,21 @@ from statistics import fmean, median
 
 from torchdx.graph.model import Line
 from torchdx.record.model import Optimizer, Record, Series
-from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Severity, rule
 
 # Times larger or smaller. At five times the noise scale a row does a third of what it does at the
 # noise scale itself (McCandlish et al., equation 2.11: 1 + B / B_noise). The estimate is good for a
 # factor of 2.
 FAR = 5
+# Rows below which all rows pull one way: targets far from zero, rows in order. The cause is not
+# the batch. Healthy runs had 11 or more while they learnt (docs/limits.md, P04).
+ALIKE = 8
+LARGER = 2  # times: worth a note where the run ended in the middle of its fall
 SAMPLES = 4  # estimates, each of 16 rows or more, that the noise scale goes over
 STEPS = 20  # optimizer steps of a run that can be judged
 # The share of the whole fall of the loss that came in the last quarter of the run. Of a straight
 # line it is 0.29, of runs that were long enough 0.00 to 0.02 (docs/limits.md, P04).
-FALLING = 0.10
+FALLING, MIDDLE = 0.10, 0.25
 STOPPED = 0.97  # of the quarter before: the loss falls no more
 HIGH = 0.15  # of the first loss: far from zero
 EXCESS = 0.25  # of the loss that is the steps' own noise
@@ -62,8 +67,13 @@ def check(record: Record) -> Iterator[Answer]:
     if noise is None or not record.signals.get("loss.head") or _answers_itself(record):
         return
     run = _Run(stepping[0], noise, losses)
-    if noise.batch >= FAR * noise.scale and run.falling >= FALLING:
-        yield _too_large(record, run)
+    times = noise.batch / noise.scale
+    if noise.scale < ALIKE or losses[2] <= 0:
+        return
+    if times >= FAR and run.falling >= FALLING:
+        yield _too_large(record, run, "suspicion")
+    elif times >= LARGER and run.falling >= MIDDLE:
+        yield _too_large(record, run, "note")
     elif noise.scale >= FAR * noise.batch and run.stopped and run.excess >= EXCESS:
         yield _too_small(record, run)
 
@@ -162,7 +172,7 @@ def _quarters(losses: Series) -> tuple[float, float, float] | None:
     return fmean(loss for _, loss in beginning), fmean(third), fmean(last)
 
 
-def _too_large(record: Record, run: _Run) -> Finding:
+def _too_large(record: Record, run: _Run, severity: Severity) -> Finding:
     noise, (_, before, last) = run.noise, run.losses
     wanted = _round(noise.scale)
     return Finding(
@@ -173,7 +183,7 @@ def _too_large(record: Record, run: _Run) -> Finding:
         f"nearly as good",
         line=_line(record, run.optimizer),
         place="run",
-        severity="suspicion",
+        severity=severity,
         evidence=(
             Evidence(
                 "rows of a step over the noise scale", _digits(noise.batch / noise.scale), FAR

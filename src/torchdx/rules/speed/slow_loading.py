@@ -68,7 +68,7 @@ def _with_loader(record: Record, seen: Cycles) -> Iterator[Finding]:
         if waited >= NOTE_S:
             yield _finding(record, seen, loader, severity=severity)
     elif waited >= PLAIN_NOTE_S:
-        yield _plain(record, seen, rows)
+        yield _plain(seen, rows, _loop(record, loader))
 
 
 def _on_a_free_machine(record: Record, seen: Cycles, loader: Event | None) -> float:
@@ -149,12 +149,12 @@ _BESIDE = (
 )
 
 
-def _plain(record: Record, seen: Cycles, rows: int) -> Finding:
+def _plain(seen: Cycles, rows: int, loop: Line | None) -> Finding:
     waited = seen.data * seen.steps
     return Finding(
         text=f"the loader takes {seconds(seen.data)} for {rows} rows that lie in memory, "
         f"{seen.data / seen.whole:.0%} of each step and {seconds(waited)} in all",
-        line=next((phase.line for phase in record.phases if phase.steps and phase.loader), None),
+        line=loop,
         place="run",
         severity="note",
         evidence=(
@@ -237,9 +237,13 @@ def _crowd(record: Record, loader: Event | None) -> str:
 def _line(record: Record, loader: Event | None) -> Line | None:
     """Where data is made: the line found most often, the function that reads a row, the loop."""
     workers = loader.facts["workers"] if loader else 0
-    loop = next((phase.line for phase in record.phases if phase.steps and phase.loader), None)
+    loop = _loop(record, loader)
     spot = None if workers else _busiest(record, {"data"}, loop)
     return spot.line if spot else (loader.line if loader else None) or loop
+
+
+def _loop(record: Record, loader: Event | None) -> Line | None:
+    return record.line(loader.facts["loop"]) if loader else None
 
 
 def _busiest(record: Record, phases: set[str], besides: Line | None) -> Spot | None:

@@ -81,7 +81,9 @@ def _costs(record: Record, told: list[Event], seen: Cycles) -> _Costs:
         return _Costs(count, inside, max(0.0, min(spent, lasted - inside)) / lasted, beside=False)
     # Reads on a CPU are too short to be interrupted; the step is not.
     share = spent / (seen.whole * (1.0 - (mean_of(record, "thread.queued") or 0.0)))
-    around = _share_of_lines(record, told)
+    # A thread that lets go of the interpreter is found more often than it is there: never believe
+    # more than the time outside of forward, backward and step.
+    around = min(_share_of_lines(record, told), seen.other / seen.whole)
     return _Costs(count, inside, min(1.0, max(share, around)), beside=around > share)
 
 
