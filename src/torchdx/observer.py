@@ -299,6 +299,7 @@ class Observer:
         self._nonfinite.flush()
         self._skips.flush()
         self._workers.flush()
+        self._unread.flush()
         self._sampling.flush()
         self._speed.flush()
         self._sightings.close()

@@ -65,6 +65,12 @@ def test_ignored_rows_are_left_out(tmp_path):
     assert first(record, "batch.rows") == 30
 
 
+def test_ignored_rows_are_counted_with_their_label(tmp_path):
+    record = record_of(lambda z: functional.cross_entropy(z, Y - 1, ignore_index=-1), tmp_path)
+    assert targets(record)["ignored"] == 2 * int((Y == 0).sum())
+    assert targets(record)["ignore_index"] == -1
+
+
 def test_values_are_told_with_their_moments(tmp_path):
     wanted = 5 + 2 * X[:, :1]
     record = record_of(lambda z: functional.mse_loss(z, wanted), tmp_path, outputs=1)

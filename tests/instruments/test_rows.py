@@ -98,3 +98,49 @@ def test_the_same_batch_again_is_a_repeat(tmp_path):
 def test_tokens_have_rows_but_no_neighbours(tmp_path):
     record = record_of(tmp_path, rows=torch.randint(0, 9, (400, 5), generator=GENERATOR))
     assert last(record, "inputs")["dtype"] == "float32"  # the program makes floats of them
+
+
+@pytest.mark.parametrize(("rows", "following", "different"), [(20, 1.0, 1), (60, 0.0, 3)])
+def test_a_batch_that_follows_itself_is_told_from_a_round(tmp_path, rows, following, different):
+    facts = last(record_of(tmp_path, rows=X[:rows], labels=Y[:rows]), "inputs")
+    assert (facts["following"], facts["different"]) == (following, different)
+    assert facts["repeats"] > 0.7
+
+
+@pytest.mark.parametrize(("other", "share"), [(Y[:100], 0.0), (1 - Y[:100], 1.0)])
+def test_rows_that_come_again_with_another_label_are_counted(tmp_path, other, share):
+    rows, labels = torch.cat([X[:100], X[:100]]), torch.cat([Y[:100], other])
+    facts = last(record_of(tmp_path, rows=rows, labels=labels, steps=10), "inputs")
+    assert facts["conflicts"] == share
+
+
+def grouped(dealt):
+    """Rows in five groups of a label each, of which a share is dealt out anew."""
+    source = torch.Generator().manual_seed(1)
+    labels = torch.arange(600) % 5
+    rows = 8 * torch.eye(5)[labels] + torch.randn(600, 5, generator=source)
+    anew = torch.rand(600, generator=source) < dealt
+    return rows, torch.where(anew, torch.randint(0, 5, (600,), generator=source), labels)
+
+
+@pytest.mark.parametrize("dealt", [0.0, 0.3])
+def test_the_share_of_labels_that_were_dealt_out_is_estimated(tmp_path, dealt):
+    rows, labels = grouped(dealt)
+
+    def program():
+        torch.manual_seed(0)
+        model = nn.Linear(5, 5)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for at in torch.arange(600).split(40):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(rows[at]), labels[at]).backward()
+            optimizer.step()
+
+    facts = last(observed(program, tmp_path / "run.dx"), "neighbours")
+    assert facts["stray"] == pytest.approx(dealt, abs=0.07)
+    assert facts["sure"] > 0.9
+    assert facts["closest"] < 0.3
+
+
+def test_of_two_classes_none_can_be_told_to_stray(tmp_path):
+    assert last(record_of(tmp_path), "neighbours")["stray"] is None

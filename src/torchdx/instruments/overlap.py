@@ -22,7 +22,7 @@ labelled       judged rows whose labels were seen; `derived`: share of batches t
 passes         validation passes seen; `recurring`: of the rows of the second, the share that came
                in the first; `labels_same`: whether their labels came in the same order; `labels`:
                how many different ones the first pass had; `turns`: rows of the first pass over its
-               labels, or how often these repeat themselves, whichever is more; `kin`: distance of
+               labels, or how often these and their rows repeat themselves, whichever is more; `kin`: distance of
                a row to the one in its place in the other pass, over that to another one of its
                label: below one where both come from one row, None where rows recur
 shift          difference of the means of learned and judged inputs, in deviations of the learned;
@@ -49,6 +49,7 @@ _NEAR = 0.05  # share of the columns in which rows may differ that are near each
 _COMPARED = 300, 1_000  # judged and learned rows that are compared at most
 _SOURCES = 8  # of each graph that are told
 _TURNS = 16  # copies of a row that are judged together at most
+_KIN = 0.95  # of the distance of rows with one label: copies of one row are nearer
 
 
 class Overlap(Quiet):
@@ -145,7 +146,7 @@ def _passes(judged: Table) -> dict[str, Any]:
         "recurring": recurring,
         "labels_same": same,
         "labels": len(set(one)),
-        "turns": max(len(first) / len(one), _turns(one)) if one else None,
+        "turns": max(len(first) / len(one), _turns(judged.matrix(), one)) if one else None,
         "kin": _kin(judged.matrix(), len(first), one) if same and recurring < 1 else None,
     }
 
@@ -164,11 +165,12 @@ def _kin(rows: torch.Tensor, between: int, labels: list[float]) -> float | None:
     return float(paired / strange) if len(other) and float(strange) else None
 
 
-def _turns(labels: list[float]) -> int:
-    """How often a list is one shorter list over again."""
+def _turns(rows: torch.Tensor, labels: list[float]) -> int:
+    """How often a list of labels is one shorter list over again, of copies of the same rows."""
     size = len(labels)
     whole = (k for k in range(_TURNS, 1, -1) if size % k == 0 and len(set(labels)) > 1)
-    return next((k for k in whole if labels[: size // k] * k == labels), 1)
+    same = (k for k in whole if labels[: size // k] * k == labels)
+    return next((k for k in same if (_kin(rows[:size], size // k, labels) or 1) < _KIN), 1)
 
 
 def _nearest(judged: Table, learned: Table) -> tuple[float, float] | tuple[None, None]:

@@ -1,5 +1,6 @@
 """What losses were asked for and what they answered: the facts that several families share."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ class Asked(NamedTuple):
     @property
     def spread(self) -> float:
         """The standard deviation of its targets."""
-        return float(self.facts["variance"]) ** 0.5
+        return math.sqrt(self.facts["variance"])
 
 
 def asked(record: Record) -> Iterator[Asked]:

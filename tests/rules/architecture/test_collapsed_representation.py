@@ -94,6 +94,17 @@ def test_a_layer_without_different_rows_before_it_is_left_alone(tmp_path):
     assert findings("A13", record) == []
 
 
+def test_a_branch_with_a_way_around_it_may_be_alike(tmp_path):
+    class Skipping(Placed):
+        def forward(self, x):
+            token = self.token(x.view(-1, 3, 4))
+            return self.head((token + self.mix(self.norm(token + self.position))).mean(1))
+
+    record = observed(fit(lambda: Skipping(20.0)), tmp_path / "run.dx")
+    assert all(value <= ALIKE for _, value in record.series("row.spread", "norm"))
+    assert findings("A13", record) == []
+
+
 def test_an_output_of_a_known_loss_may_be_nearly_constant(tmp_path):
     record = observed(fit(layered), tmp_path / "run.dx")
     only(record, row__spread={"4": 0.01})

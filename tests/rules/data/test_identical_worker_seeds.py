@@ -21,7 +21,7 @@ class Jittered(Dataset):
         return 24
 
     def __getitem__(self, i):
-        noise = np.random if self.own is None else self.own  # noqa: NPY002  # as programs do
+        noise = np.random if self.own is None else self.own  # as programs do
         return torch.tensor([i + noise.normal(), float(i)], dtype=torch.float32), i % 2
 
 

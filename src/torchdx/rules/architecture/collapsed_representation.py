@@ -11,8 +11,8 @@ In the second case nothing is left to read: the loss is least when all answers a
 nothing in it asks them to differ.
 ## When this is wrong
 A layer that is fed the same for every row (a start token, learned queries) cannot tell rows apart;
-it is left alone where no layer in front of it can. So are outputs that estimate numbers far from 0,
-and, for the second case, losses of a known kind.
+it is left alone where no layer in front of it can, or where a skip connection leads around it. So
+are outputs that estimate numbers far from 0, and, for the second case, losses of a known kind.
 ## What to try
 Look at what is added in front of that layer (a position, a bias) and make it as large as the signal
 or smaller; normalise before adding. For a loss on distances: add a term that keeps different things
@@ -79,18 +79,32 @@ def layers_of(record: Record, graph: LossGraph) -> dict[int, _Layer]:
 def _drowned(graph: LossGraph, layers: dict[int, _Layer]) -> Iterator[tuple[_Layer, _Layer]]:
     """Inner layers behind which rows are alike throughout, with the layer before that differs most.
 
-    Those nearest to the inputs first: no other of them lies below.
+    No other of them lies below, and nothing gets around it.
     """
     outputs = {index for index, stage in stages(graph).items() if not stage.feeds}
     alike = {i: at for i, at in layers.items() if max(at.early, at.late) <= ALIKE}
     for index, layer in alike.items():
         under = [node.index for node in graph.below(layer.node) if node.index != index]
         before = [layers[i] for i in under if i in layers]
-        most = max(before, key=lambda at: min(at.early, at.late), default=None)
-        if index in outputs or most is None or any(i in alike for i in under):
+        plain = [at for at in before if min(at.early, at.late) >= APART]
+        if index in outputs or not plain or any(i in alike for i in under):
             continue
-        if min(most.early, most.late) >= APART:
-            yield layer, most
+        if not _passes_by(graph, plain, layer.node):
+            yield layer, max(plain, key=lambda at: min(at.early, at.late))
+
+
+def _passes_by(graph: LossGraph, before: list[_Layer], node: Node) -> bool:
+    """Whether what these layers put out reaches the loss on a way around a node: a skip."""
+    waiting = [layer.node for layer in before]
+    seen = {node.index}
+    while waiting:
+        for user in graph.users(waiting.pop()):
+            if user.index == graph.root.index:
+                return True
+            if user.index not in seen:
+                seen.add(user.index)
+                waiting.append(user)
+    return False
 
 
 def _drowning(record: Record, layer: _Layer, before: _Layer) -> Finding:

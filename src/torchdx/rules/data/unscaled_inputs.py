@@ -10,9 +10,10 @@ The loss curves as the square of the inputs: a step that suits the small columns
 the large ones, and one that suits these leaves the small ones unlearned. Units are saturated or
 dead from the first steps on, and the largest column decides.
 ## When this is wrong
-Codes of words or classes are no sizes, and go through an embedding; a norm before or behind the first
-layer sets the scale right. Large inputs with a rate found for them can do: without harm nothing is told. Columns of an
-image differ naturally; only whole tables of numbers are judged column by column.
+Codes of words or classes are no sizes, and go through an embedding; a norm before or behind the
+first layer sets the scale right. Large inputs with a rate found for them can do: without harm
+nothing is told. Columns of an image differ naturally; only whole tables of numbers are judged
+column by column.
 ## What to try
 Standardise every column by the mean and deviation of the training rows (the same numbers for
 validation), divide bytes by 255, take the logarithm of prices and counts.
@@ -38,8 +39,8 @@ LARGE = 6.0
 # are large as well, and 324.
 UNEVEN = 20.0
 # Gradient of the first layer's weights over that of its bias, per root of the columns: how large
-# the inputs are to the layer. Healthy: 0.11 to 4.2. Sick: 21 and 199, of inputs of 23 and 228. A net
-# that is stepped far out: 9.4.
+# the inputs are to the layer. Healthy: 0.11 to 4.2. Sick: 21 and 199, of inputs of 23 and 228.
+# A net that is stepped far out: 9.4.
 PULL = 12.0
 # The same over the inputs' size. It is 0.9 in both, and 1e6 and more where a norm behind the layer
 # takes the bias away: such a layer minds no scale.

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from torchdx.record.model import Record
 from torchdx.rules.asked import Asked, asked
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.series import late
 
 # Distance of the first mean answer from the targets' mean, in deviations of the targets. Scaled
 # targets: up to 0.6; unscaled ones: 1.6 (digits as numbers), 2.4 and 3.1 (prices, miles).
@@ -56,7 +57,7 @@ def check(record: Record) -> Iterator[Answer]:
             continue
         until = next((step for step, v in series if v <= NEAR * facts["variance"]), None)
         phase = 1.0 if until is None else until / max(1, record.steps)
-        if (_off(loss) >= OFF and phase >= PHASE) or _hopeless(loss, series[-1][1]):
+        if (_off(loss) >= OFF and phase >= PHASE) or _hopeless(loss, late(series) or 0.0):
             yield _finding(loss, phase)
             return
 

@@ -99,7 +99,7 @@ def _moved(record: Record, own: dict[str, int]) -> tuple[int, int]:
 def _scores(record: Record, event: Event) -> tuple[float | None, float | None]:
     """Accuracy at the line where the rows are judged, before and after the adaptation."""
     own = [p for p in record.phases if p.validation and str(p.line) == str(event.line)]
-    known = [p.accuracy for p in own if p.accuracy is not None]
+    known = [p.accuracy for p in own if p.accuracy is not None and p.rows == own[-1].rows]
     return (known[0], known[-1]) if len(known) > 1 else (None, None)
 
 

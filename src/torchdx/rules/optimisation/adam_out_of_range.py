@@ -34,7 +34,7 @@ def check(record: Record) -> Iterator[Answer]:
     """One finding for the first such optimizer."""
     for optimizer in record.optimizers.values():
         eps, betas = optimizer.defaults.get("eps"), optimizer.defaults.get("betas")
-        if optimizer.steps and _crossed(betas):
+        if optimizer.steps and betas is not None and _crossed(betas):
             yield _betas(optimizer, betas)
             return
         series = record.series("optimizer.eps_share", str(optimizer.id))
