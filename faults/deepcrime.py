@@ -25,7 +25,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,9 +124,10 @@ def measured(scripts: Sequence[Path], jobs: int) -> dict[Path, tuple[float, ...]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "sklearn.datasets"])
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        for script, metrics in zip(missing, pool.map(measure, missing), strict=True):
-            kept[script].parent.mkdir(exist_ok=True)
-            kept[script].write_text(json.dumps(metrics))
+        running = {pool.submit(measure, script): kept[script] for script in missing}
+        for run in as_completed(running):
+            running[run].parent.mkdir(exist_ok=True)
+            running[run].write_text(json.dumps(run.result()))
     return {script: tuple(json.loads(file.read_text())) for script, file in kept.items()}
 
 

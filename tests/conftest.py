@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch._dynamo  # imported by the first optimizer: it replaces torch.manual_seed
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.modules import module as torch_module
 from torch.optim import Optimizer, optimizer
 from torch.utils.data import DataLoader
@@ -31,6 +32,8 @@ _WATCHED = [
     (torch, "manual_seed"),
     (torch, "save"),
     (torch, "compile"),
+    (GradScaler, "scale"),
+    (GradScaler, "step"),
     (torch.no_grad, "__enter__"),
     (torch.nn.utils, "clip_grad_norm_"),
     (torch.Tensor, "detach"),

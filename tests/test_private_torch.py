@@ -1,8 +1,11 @@
 """The names of torch that are read although they are private: each still means what it did."""
 
+import inspect
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, dataloader
+from torch.utils.data._utils import worker
 
 
 def test_graph_nodes_carry_metadata_saved_scalars_and_stacks():
@@ -40,6 +43,12 @@ def test_what_a_node_kept_can_be_read_without_unpacking_it_and_nodes_tell_their_
 def test_every_data_loader_iterator_goes_through_one_next():
     loader = DataLoader(TensorDataset(torch.arange(4)), batch_size=2)
     assert isinstance(iter(loader), dataloader._BaseDataLoaderIter)
+
+
+def test_a_loader_process_runs_worker_loop_with_these_arguments():
+    names = inspect.signature(worker._worker_loop).parameters
+    assert {"dataset", "data_queue", "init_fn", "worker_id"} <= names.keys()
+    assert "_worker_loop" in dataloader._MultiProcessingDataLoaderIter.__init__.__code__.co_names
 
 
 def test_every_call_of_a_module_goes_through_call_impl():

@@ -2,7 +2,7 @@
 
     python benchmarks/limits/speed.py rows          what a DataLoader needs for a row in memory
     python benchmarks/limits/speed.py reads         what reads of values cost on a CPU
-    python benchmarks/limits/speed.py noise         the noise scale of linear layers and the exact one
+    python benchmarks/limits/speed.py noise         the noise scale of linear layers, and the exact
     python benchmarks/limits/speed.py batches       batches, noise scales and where runs ended
     python benchmarks/limits/speed.py runs DIR      the quantities of recorded runs, worst first
 
@@ -216,7 +216,7 @@ def run(name: str, kind: str, rate: float, batch: int, epochs: int) -> tuple[Rec
             criterion(net(x[rows_now]), y[rows_now]).backward()
             optimizer.step()
     observer.finish(status=0)
-    return read(path), float(criterion(net(x), y))
+    return read(path), float(criterion(net(x), y).detach())
 
 
 BATCHES = (

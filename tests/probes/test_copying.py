@@ -154,10 +154,27 @@ def test_a_hook_that_changes_the_answer_is_noticed():
 def test_hooks_that_are_part_of_a_layer_stay():
     model = mlp()
     nn.utils.spectral_norm(model[0])
+    model[0].register_forward_pre_hook(lambda *_: None)
+    double = copied(model, (rows(),), {}).model
+    assert len(model[0]._forward_pre_hooks) == 2
+    assert len(double[0]._forward_pre_hooks) == 1
     model.eval()
-    given = subject(model)
-    assert modes(given).eval_difference == 0
-    assert len(given.model[0]._forward_pre_hooks) == 1
+    assert modes(subject(model)).eval_difference == 0
+
+
+def test_what_a_forward_warns_of_is_not_told_again(monkeypatch):
+    def forward(self, x):
+        warnings.warn("a warning of the program's", stacklevel=1)
+        return self.net(x)
+
+    told = []
+    monkeypatch.setattr(warnings, "_showwarnmsg", told.append)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        given = subject(Lambda(forward, net=mlp()))
+        assert len(told) == 1
+        assert not isinstance(modes(given), Unmeasured)
+    assert len(told) == 1
 
 
 def counting(self, x):
@@ -404,6 +421,23 @@ def test_a_stand_in_begins_each_forward_with_the_same_buffers():
         assert not torch.equal(first, double.model[1].running_mean)
         double.rewind()
         assert torch.equal(first, double.model[1].running_mean)
+
+
+def test_statistics_that_no_observed_forward_has_moved_are_left(monkeypatch):
+    from dataclasses import replace
+
+    model = mlp(nn.BatchNorm1d(8))
+    given = replace(subject(model), output=None)
+    with standing_in(given) as double:
+        double.forget_batch()
+        double.rewind()
+        assert torch.equal(double.model[1].running_var, model[1].running_var)
+    later = subject(mlp(nn.BatchNorm1d(8, momentum=0.9)))
+    later.model[1].running_var.fill_(0.01)
+    with standing_in(later) as double:
+        double.forget_batch()
+        double.rewind()
+        assert torch.equal(double.model[1].running_var, later.model[1].running_var)
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.9, None])

@@ -22,9 +22,10 @@ labelled       judged rows whose labels were seen; `derived`: share of batches t
 passes         validation passes seen; `recurring`: of the rows of the second, the share that came
                in the first; `labels_same`: whether their labels came in the same order; `labels`:
                how many different ones the first pass had; `turns`: rows of the first pass over its
-               labels, or how often these and their rows repeat themselves, whichever is more; `kin`: distance of
-               a row to the one in its place in the other pass, over that to another one of its
-               label: below one where both come from one row, None where rows recur
+               labels, or how often these and their rows repeat themselves, whichever is more;
+               `kin`: distance of a row to the one in its place in the other pass, over that to
+               another one of its label: below one where both come from one row, None where rows
+               recur
 shift          difference of the means of learned and judged inputs, in deviations of the learned;
                `scale`: deviation of the judged over that of the learned;
                `columns`: greatest difference of one column's means in standard errors
@@ -153,7 +154,7 @@ def _passes(judged: Table) -> dict[str, Any]:
 
 def _kin(rows: torch.Tensor, between: int, labels: list[float]) -> float | None:
     """Mean distance of rows `between` places apart over that of others with one label."""
-    size = min(between, len(labels), len(rows) - between)
+    size = min(len(labels), len(rows) - between)
     if size < 1:
         return None
     own, again = rows[:size], rows[between : between + size]

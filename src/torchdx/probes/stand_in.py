@@ -80,22 +80,29 @@ class StandIn:
     def forget_batch(self) -> None:
         """Set the running statistics back to what they were before the observed forward.
 
-        The batch's own statistics follow from what they do to a forward of the same batch. Left as
-        they are where they hold nothing but this batch (a momentum of 1).
+        The batch's own statistics follow from what they do to a forward of the same batch. They are
+        left as they are where none was observed, where they hold nothing but this batch (a momentum
+        of 1), and where another forward has come since (a variance would be below 0).
         """
         self.rewind()
+        if self.subject.output is None:
+            return
         after = {id(b): a for (b, _), a in zip(self._buffers, self._after, strict=True)}
         now = {id(b): n for b, n in self._buffers}
         for norm in self.norms():
             seen = 0 if norm.num_batches_tracked is None else int(norm.num_batches_tracked)
             share = norm.momentum if norm.momentum is not None else 1 / max(seen, 1)
             again = norm.momentum if norm.momentum is not None else 1 / (seen + 1)
-            for buffer in (norm.running_mean, norm.running_var):
-                if buffer is None or not again or share >= 1:
-                    continue
-                own = (after[id(buffer)] - (1 - again) * now[id(buffer)]) / again
-                before = (now[id(buffer)] - share * own) / (1 - share)
-                now[id(buffer)].copy_(before.clamp_min(0) if buffer is norm.running_var else before)
+            buffers = [b for b in (norm.running_mean, norm.running_var) if b is not None]
+            if not again or share >= 1:
+                continue
+            own = [(after[id(b)] - (1 - again) * now[id(b)]) / again for b in buffers]
+            before = [
+                (now[id(b)] - share * o) / (1 - share) for b, o in zip(buffers, own, strict=True)
+            ]
+            if bool((before[-1] >= 0).all()):
+                for buffer, value in zip(buffers, before, strict=True):
+                    now[id(buffer)].copy_(value)
 
     def norms(self) -> Iterator[_BatchNorm]:
         """Its batch norms that were in training and keep running statistics."""

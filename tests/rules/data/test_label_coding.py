@@ -48,9 +48,10 @@ def test_a_class_lost_to_ignore_index_is_found(tmp_path):
     [
         ({"min": -1.0, "max": 1.0, "distinct": 2}, True),
         ({"min": -0.1, "max": 1.2, "distinct": 12, "whole": False}, False),
-        ({"min": -2.5, "max": 3.1, "distinct": 200, "whole": False}, False),
+        ({"min": -2.5, "max": 3.1, "distinct": 15, "whole": False}, False),
+        ({"min": 0.0, "max": 300.0, "distinct": 200}, False),
     ],
-    ids=["minus one and one", "smoothed", "quantities"],
+    ids=["minus one and one", "smoothed", "quantities", "counts"],
 )
 def test_only_codes_beyond_zero_and_one_count(asked, found):
     assert bool(findings("D07", made(targets=UNITS | asked))) is found

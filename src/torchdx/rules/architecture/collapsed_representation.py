@@ -25,7 +25,7 @@ Hadsell, Chopra & LeCun 2006 (contrastive loss and its trivial solution); Bardes
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from torchdx.graph.model import LossGraph, Node
+from torchdx.graph.model import LEAF, LossGraph, Node
 from torchdx.record.model import Record, Series
 from torchdx.rules.architecture.harm import loss_of
 from torchdx.rules.architecture.stages import chain, main_graph, stages, weight_of
@@ -84,18 +84,18 @@ def _drowned(graph: LossGraph, layers: dict[int, _Layer]) -> Iterator[tuple[_Lay
     outputs = {index for index, stage in stages(graph).items() if not stage.feeds}
     alike = {i: at for i, at in layers.items() if max(at.early, at.late) <= ALIKE}
     for index, layer in alike.items():
-        under = [node.index for node in graph.below(layer.node) if node.index != index]
-        before = [layers[i] for i in under if i in layers]
-        plain = [at for at in before if min(at.early, at.late) >= APART]
-        if index in outputs or not plain or any(i in alike for i in under):
+        under = [node for node in graph.below(layer.node) if node.index != index]
+        before = [layers[node.index] for node in under if node.index in layers]
+        most = max(before, key=lambda at: min(at.early, at.late), default=None)
+        if index in outputs or most is None or any(node.index in alike for node in under):
             continue
-        if not _passes_by(graph, plain, layer.node):
-            yield layer, max(plain, key=lambda at: min(at.early, at.late))
+        if min(most.early, most.late) >= APART and not _passed(graph, layer.node, under):
+            yield layer, most
 
 
-def _passes_by(graph: LossGraph, before: list[_Layer], node: Node) -> bool:
-    """Whether what these layers put out reaches the loss on a way around a node: a skip."""
-    waiting = [layer.node for layer in before]
+def _passed(graph: LossGraph, node: Node, under: list[Node]) -> bool:
+    """Whether something made below a node reaches the loss on a way around it: a skip."""
+    waiting = [below for below in under if below.op != LEAF]
     seen = {node.index}
     while waiting:
         for user in graph.users(waiting.pop()):

@@ -1,7 +1,7 @@
 """label-coding (D07): labels are numbered otherwise than the loss reads them.
 
 ## What is seen
-A binary cross-entropy is given targets far outside 0 to 1 (2 and 4, 1 and 2, -1 and 1). Or labels
+A binary cross-entropy is given whole numbers outside 0 to 1 (2 and 4, 1 and 2, -1 and 1). Or labels
 are shifted against the outputs: the code just beyond one end of the classes is passed over by
 `ignore_index`, about as often as there are rows of a class, and the output at the other end is
 never asked for.
@@ -28,10 +28,7 @@ from torchdx.record.model import Json, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 from torchdx.rules.data.learned_rows import loss_line
 
-# Targets of a binary loss beyond this are codes. Smoothed labels of discriminators go up to 1.2 in
-# the recipes ("How to train a GAN", 2016, point 6); the nearest codes are 2 and -1.
-LOW, HIGH = -0.5, 1.5
-CODES = 20  # different targets at most: more are quantities
+CODES = 20  # different targets of a binary loss at most: more are quantities
 # Rows of the rest that must have come before a class counts as never asked for: had it been as
 # common as the rarest other, 30 rows fewer than expected have a chance of e^-30.
 EXPECTED = 30
@@ -54,8 +51,8 @@ def check(record: Record) -> Iterator[Answer]:
 def _beyond(asked: Json) -> Finding | None:
     """Targets of a binary cross-entropy that are no shares."""
     low, high = asked["min"], asked["max"]
-    codes = asked["whole"] and asked["distinct"] <= CODES
-    if not codes or (low >= LOW and high <= HIGH):
+    codes = asked["whole"] and asked["distinct"] <= CODES  # whole: smoothed labels go up to 1.2
+    if not codes or (low >= 0 and high <= 1):
         return None
     text = f"the binary cross-entropy was given targets from {low:g} to {high:g} "
     text += f"({asked['distinct']} different ones): outside 0 to 1 it falls without end"

@@ -66,6 +66,7 @@ def _skipped(event: Event) -> Finding:
         line=event.line,
         place="batch",
         severity="suspicion",
+        confidence="strong",
         confirm="how many rows of the data set hold them",
         evidence=(
             Evidence("share of the batches that is lost", round(share, 3), 0.0),

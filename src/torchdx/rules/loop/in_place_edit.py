@@ -68,6 +68,7 @@ def _silent(event: Event, used: Line | None) -> Finding:
         line=event.line or used,
         place=event.facts["place"] or "loss",
         severity="suspicion",
+        confidence="strong",
         confirm="whether the gradient agrees with a finite difference of the loss",
         evidence=(Evidence("operation that had kept the value", event.facts["op"]),),
         prescriptions=(Prescription("out_of_place", "change a copy, with autograd watching"),),

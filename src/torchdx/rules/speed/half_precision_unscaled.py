@@ -122,6 +122,7 @@ def _unscaled(record: Record, looks: list[Event]) -> Finding:
         line=_line(record, first if overflowed else None),
         place=worst.facts["place"] or "loss",
         severity=severity,
+        confidence="certain" if overflowed or infinite else "strong" if severity == "fault" else "",
         confirm="" if severity != "suspicion" else "whether float32 or bfloat16 learns more",
         evidence=(
             Evidence("gradients below 2^-14, of those that are not 0", round(share, 3), SOME),
