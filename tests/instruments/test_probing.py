@@ -147,7 +147,7 @@ def test_one_batch_is_fitted_only_where_the_loss_stays_high(tmp_path, monkeypatc
             x = places[which] + X
             train(21, model, lr=0.5, loss_of=lambda m: F.cross_entropy(m(x), which))
 
-        return [e for e in observed(program, tmp_path / f"{width}.dx").of("probe")]
+        return list(observed(program, tmp_path / f"{width}.dx").of("probe"))
 
     assert "one-batch" in {event.facts["kind"] for event in told(1)}
     assert "one-batch" not in {event.facts["kind"] for event in told(64)}

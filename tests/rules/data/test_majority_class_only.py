@@ -29,18 +29,6 @@ def rare(named, *, share=0.1, right=None, near=NEAR, rows=50.0, loss=1.0):
     return made(inputs={"loss": "units"}, near=near, targets=asked, signals=signals)
 
 
-def test_a_net_that_only_says_no_is_found_with_its_shares(tmp_path):
-    def program():
-        x, y = groups(classes=10, rows=400)
-        epochs(x, (y == 3).float(), loss=yes, outputs=1, passes=5)
-
-    (finding,) = findings("D06", run(program, tmp_path))
-    assert finding.severity == "suspicion"
-    assert "one class, and in the end the model names the other class in 0.00%" in finding.text
-    assert "binary_cross_entropy_with_logits(scores[:, 0], wanted)" in finding.line.text
-    assert float(finding.prescriptions[0].to) == pytest.approx(9, abs=1.5)
-
-
 def test_a_net_that_names_the_rare_class_is_passed_over(tmp_path):
     def program():
         x, y = groups(classes=10, rows=400)
