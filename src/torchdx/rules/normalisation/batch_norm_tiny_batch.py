@@ -32,10 +32,14 @@ SIGNS = 2  # values that become +1 and -1: a fact
 FEW = 4  # values whose variance has a standard error of 80%; docs/limits.md, N01
 LOOKS = 2  # one batch alone may be the short one at the end
 
+STEPS = 5  # a trial of a few steps on a handful of rows is no training (own choice)
+
 
 @rule("N01", "batch-norm-tiny-batch")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the batch norm with the fewest values."""
+    if record.steps < STEPS:
+        return
     graphs = [n for graph in record.graphs.values() for n in _of_graph(graph)]
     tiny = []
     for norm in histories(record):
