@@ -10,7 +10,7 @@ Y = (X[:, 0] > 0).long()
 
 
 def run(judge, tmp_path, data=None):
-    held = DataLoader(data or TensorDataset(X, Y), batch_size=8)
+    held = DataLoader(TensorDataset(X, Y) if data is None else data, batch_size=8)
 
     def program():
         torch.manual_seed(0)

@@ -204,6 +204,16 @@ def test_lanczos_finds_the_ends_of_a_spectrum():
     assert made < 40
 
 
+def test_when_time_is_out_the_residual_says_how_far_it_came():
+    model = mlp(nn.Tanh())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    given = subject(model)
+    short, whole = sharpness(given, optimizer, limit_s=0.0), sharpness(given, optimizer)
+    assert short.products == 5 < whole.products
+    assert short.error > whole.error
+    assert short.curvature <= whole.curvature
+
+
 # -- one batch ---------------------------------------------------------------------------------
 
 

@@ -43,6 +43,18 @@ def test_batch_norm_parts_batch_statistics_from_running_ones():
     assert norm.plain.off_variance > 50
 
 
+def test_dropout_and_batch_norm_are_told_apart():
+    torch.manual_seed(0)
+    model = mlp(nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5))
+    found = modes(subject(model))
+    model.eval()
+    model[1].train()
+    wanted = torch.arange(ROWS) % CLASSES
+    with torch.no_grad():
+        assert found.batch_loss == pytest.approx(float(F.cross_entropy(model(rows()), wanted)))
+    assert len({found.train_loss, found.batch_loss, found.eval_loss}) == 3
+
+
 def test_a_frozen_batch_norm_is_no_norm_in_training():
     model = mlp(nn.BatchNorm1d(8))
     model[1].eval()

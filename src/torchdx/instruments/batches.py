@@ -115,7 +115,7 @@ class Batches(Quiet):
         self._pending: list[tuple[Table, Batch]] = []
         self.tables: dict[tuple[str, str, int], Table] = {}
         self._paths: set[str] = set()
-        self._last: tuple[str, Any, int] = "", None, 0
+        self._last: tuple[str, Any, int] | None = None
 
     def learned(self, glimpse: Glimpse) -> None:
         """Take the rows that the first call of a sampled step was given."""
@@ -165,13 +165,13 @@ class Batches(Quiet):
 
     def _derived(self, call: Call) -> bool:
         """Whether the rows are what another model has just answered."""
-        given, (path, answer, size) = input_of(call), self._last
+        given, last = input_of(call), self._last
         output = call.output if isinstance(call.output, torch.Tensor) else None
         if output is not None:
             self._last = call.path, weakref.ref(output), output.numel()
-        if given is None or not path or path == call.path:
+        if given is None or last is None or last[0] == call.path:
             return False
-        return answer() is given or size == given.numel()
+        return last[1]() is given or last[2] == given.numel()
 
     def _add(self, table: Table, batch: Batch) -> None:
         digests = _add(table, batch)

@@ -42,6 +42,7 @@ class Inputs(Quiet):
     def __init__(self, recorder: Recorder, batches: Batches) -> None:
         self._recorder, self._batches = recorder, batches
         self._told: dict[int, int] = {}
+        self._wrapped: dict[int, dict[str, Any]] = {}
 
     def flush(self) -> None:
         """Write down the tables that have grown."""
@@ -50,7 +51,18 @@ class Inputs(Quiet):
                 continue
             self._told[id(table)] = table.rows
             with unseen():
-                self._recorder.event("inputs", line=table.line or 0, **_facts(table))
+                facts = _facts(table) | self._lattice(table)
+                self._recorder.event("inputs", line=table.line or 0, **facts)
+
+    def _lattice(self, table: Table) -> dict[str, Any]:
+        """What wrapping has left, found once there are rows enough."""
+        if id(table) in self._wrapped:
+            return self._wrapped[id(table)]
+        rows = table.matrix()[: lattices.ROWS]
+        found = {"torn": lattices.torn(rows), "modulo": lattices.modulo(rows)}
+        if len(rows) == lattices.ROWS:
+            self._wrapped[id(table)] = found
+        return found
 
 
 def _facts(table: Table) -> dict[str, Any]:
@@ -80,8 +92,6 @@ def _facts(table: Table) -> dict[str, Any]:
         "power": float(power.max() / power.median()) if float(power.median()) else None,
         "nonfinite": table.nonfinite,
         "whole": float((rows == rows.round()).float().mean()),
-        "torn": lattices.torn(rows),
-        "modulo": lattices.modulo(rows),
         "batches": len(known),
         "repeats": 1 - len(set(known)) / len(known),
         "following": _following(table.batches),

@@ -37,7 +37,7 @@ from torchdx.graph.model import LossGraph
 from torchdx.graph.values import op_of
 from torchdx.instruments.tensors import unseen
 
-SHARE = 0.005  # of the time since the first backward pass, for looking at gradients
+SHARE = 0.005  # of this thread's time since the first backward pass, for looking at gradients
 FIRST = 20  # backward passes whose gradients are looked at in any case
 HELD = 1 << 20  # elements kept by autograd that are held for one backward pass
 LATE, LATE_S = 32, 2.0  # values of another device that are read together, or after so many seconds
@@ -113,7 +113,7 @@ class NonFinite:
         loss = _value(root)
         bad = isinstance(loss, float) and not math.isfinite(loss)
         if self._began is None:
-            self._began = time.perf_counter()
+            self._began = time.thread_time()
             with unseen():
                 batch = tensors_in(self._loop.at_hand)
                 self._usual = not bad and any(map(not_finite, batch))
@@ -204,7 +204,11 @@ class NonFinite:
         """The tensors that backward reaches; where its graph was not walked, those of the last."""
         if seen is None:
             return [leaf for known in self._known.get(graph, ()) if (leaf := known()) is not None]
-        if len(self._known) < MAX_STRUCTURES:
+        known = self._known.get(graph)
+        if known is None and len(self._known) >= MAX_STRUCTURES:
+            return seen.leaves
+        same = known and len(known) == len(seen.leaves) and known[0]() is seen.leaves[0]
+        if not same:
             self._known[graph] = [weakref.ref(leaf) for leaf in seen.leaves]
         return seen.leaves
 
@@ -218,8 +222,9 @@ class NonFinite:
 
     def _due(self) -> bool:
         self._count += 1
-        lasted = time.perf_counter() - (self._began or 0.0)
-        return self._count <= FIRST or self._spent <= SHARE * lasted
+        if self._count <= FIRST:
+            return True
+        return self._spent <= SHARE * (time.thread_time() - (self._began or 0.0))
 
     def _good_loss(self, step: int, loss: float) -> None:
         if self._first_loss is None:

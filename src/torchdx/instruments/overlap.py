@@ -153,17 +153,24 @@ def _passes(judged: Table) -> dict[str, Any]:
 
 
 def _kin(rows: torch.Tensor, between: int, labels: list[float]) -> float | None:
-    """Mean distance of rows `between` places apart over that of others with one label."""
+    """Mean distance of rows `between` places apart over that of others with one label.
+
+    Two standard errors of each are held against the first, so that few rows are not kin by chance.
+    """
     size = min(len(labels), len(rows) - between)
-    if size < 1:
+    if size < 2:  # noqa: PLR2004  # no deviation
         return None
     own, again = rows[:size], rows[between : between + size]
     order = torch.tensor(labels[:size]).argsort(stable=True)
     known = torch.tensor(labels[:size])[order]
     other = torch.stack([order.roll(1), order]).T[known == known.roll(1)]
-    paired = (own - again).norm(dim=1).mean()
-    strange = (own[other[:, 0]] - again[other[:, 1]]).norm(dim=1).mean()
-    return float(paired / strange) if len(other) and float(strange) else None
+    if len(other) < 2:  # noqa: PLR2004  # no deviation
+        return None
+    paired = (own - again).norm(dim=1)
+    strange = (own[other[:, 0]] - again[other[:, 1]]).norm(dim=1)
+    most = paired.mean() + 2 * paired.std() / size**0.5
+    least = strange.mean() - 2 * strange.std() / len(other) ** 0.5
+    return float(most / least) if float(least) > 0 else None
 
 
 def _turns(rows: torch.Tensor, labels: list[float]) -> int:

@@ -134,7 +134,7 @@ class Probing(Quiet):
         if step >= CURVED_FROM and self._affords(RESERVE_S):
             found("zeroed", zeroed(subject))
         if step >= CURVED_FROM and optimizer is not None and self._affords(2 * RESERVE_S):
-            found("sharpness", sharpness(subject, optimizer))
+            found("sharpness", sharpness(subject, optimizer, limit_s=self._left()))
         if step >= FIT_FROM and probed.fits < FITS and probed.high:
             probed.fits += 1
             found("one-batch", one_batch(subject, only_behind=True))

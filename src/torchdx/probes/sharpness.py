@@ -6,6 +6,7 @@ kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from torchdx.probes.errors import CannotMeasure
 from torchdx.probes.stand_in import measured, standing_in
 from torchdx.probes.subject import Subject
 
-PRODUCTS = 20
+PRODUCTS, LEAST = 20, 4
+LIMIT_S = 10.0
 ENOUGH = 0.01  # relative: half the width of the interval at which no further product is made
 _SEED = 20_261_121  # of the first direction
 _SECOND_MOMENTS = ("exp_avg_sq", "square_avg", "sum")
@@ -59,13 +61,18 @@ class Sharpness:
 
 
 @measured
-def sharpness(subject: Subject, optimizer: Optimizer, *, products: int = PRODUCTS) -> Sharpness:
+def sharpness(
+    subject: Subject, optimizer: Optimizer, *, products: int = PRODUCTS, limit_s: float = LIMIT_S
+) -> Sharpness:
     """Step size against curvature; costs about twice `products` gradients.
+
+    `limit_s` is of this thread: after it no further product is begun, but for the first `LEAST`.
 
     The dropout mask is that of the observed forward. Sources: Cohen et al. 2021 (edge of
     stability); Cohen et al. 2022 for Adam; the residual bounds the distance to an eigenvalue, not
     that it is the largest, which a random start finds almost surely.
     """
+    ends = time.thread_time() + limit_s
     with standing_in(subject) as double, _twice_differentiable():
         double.set_mode("observed")
         step = _Step(subject.model, double.model, optimizer)
@@ -75,7 +82,7 @@ def sharpness(subject: Subject, optimizer: Optimizer, *, products: int = PRODUCT
         gradient = _gradient(loss, step.weights, keep=True)
         product = _product(gradient, step)
         along = _along(product, [g.detach() * s for g, s in zip(gradient, step.scale, strict=True)])
-        top, error, low, made = lanczos(product, step.weights, products)
+        top, error, low, made = lanczos(product, step.weights, products, ends)
         ratio = step.lr * top / step.limit
         return Sharpness(
             curvature=top,
@@ -203,9 +210,15 @@ def _dot(a: Vector, b: Vector) -> float:
 
 
 def lanczos(
-    product: Callable[[Vector], Vector], like: Vector, most: int
+    product: Callable[[Vector], Vector], like: Vector, most: int, ends: float = math.inf
 ) -> tuple[float, float, float, int]:
     """Largest eigenvalue of a symmetric operator by Lanczos from a random start.
+
+    Args:
+        product: vector to operator times vector, in pieces of the shapes of `like`.
+        like: tensors whose shapes and device the vectors have.
+        most: products at most.
+        ends: time of this thread after which none is begun, but for the first `LEAST`.
 
     Returns:
         The eigenvalue; the residual, within which an eigenvalue lies; the smallest eigenvalue met;
@@ -230,6 +243,8 @@ def lanczos(
             raise CannotMeasure("the second derivative of the loss is not finite")
         values, residual = _ritz(alphas, betas, beta)
         if residual <= ENOUGH * abs(float(values[-1])) or beta <= 1e-9:  # noqa: PLR2004
+            break
+        if len(alphas) >= LEAST and time.thread_time() > ends:
             break
         betas.append(beta)
         q = w / beta
