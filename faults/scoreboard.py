@@ -12,8 +12,8 @@ allows. Twins and healthy programs must be silent: a fault or a suspicion there 
 """
 
 import argparse
+import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from torchdx.boot.nursery import Birth, Nursery, kill
 from torchdx.errors import RecordError
 from torchdx.record.reader import read
 from torchdx.rules.base import Finding
@@ -77,7 +78,7 @@ class Seen:
 
     findings: tuple[Finding, ...]
     seconds: float
-    share: float  # of the run's time that was spent in torchdx's hooks
+    spent: float  # seconds of these in torchdx's hooks
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class Outcome:
     line_right: bool
     alarms: tuple[str, ...]
     seconds: float
-    share: float
+    spent: float
 
     @property
     def found(self) -> bool:
@@ -135,22 +136,35 @@ def watched(script: Path, records: Path | None = None, *, judge: bool = False) -
             told = read(record)
         except RecordError:
             return Seen((), 0.0, 0.0)
-        elapsed = told.end.get("elapsed_s") or 0.0
-        share = told.end.get("spent_s", 0.0) / elapsed if elapsed else 0.0
-        return Seen(diagnose(told).findings, elapsed, share)
+        elapsed, spent = told.end.get("elapsed_s") or 0.0, told.end.get("spent_s") or 0.0
+        return Seen(diagnose(told).findings, elapsed, spent)
 
 
 def _run(script: Path, record: Path, folder: Path) -> None:
-    call = [sys.executable, "-m", "torchdx", "run", "-q", "-f", "--record", str(record)]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [*call, str(script)],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        check=False,
-        timeout=TIME_LIMIT_S,
-    )
+    """Run it in a process of its own, which has imported torch and scikit-learn already."""
+    call = ["torchdx", "run", "-q", "-f", "--record", str(record), str(script)]
+    variables = {
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(HERE.parent),
+    }
+    places = (str(folder), str(folder / ".out"), str(folder / ".err"))
+    birth = Birth("faults.scoreboard:born", json.dumps(call), *places, {})
+    with Nursery.lent(variables, ("sklearn.datasets",)) as nursery:
+        pid = nursery.begin(birth)
+        try:
+            nursery.wait(TIME_LIMIT_S)
+        except TimeoutError:
+            kill(pid)
+            nursery.wait(None)
+
+
+def born(call: str) -> None:
+    """What a child of the nursery does: the command line that it is given."""
+    from torchdx.cli import main as torchdx  # noqa: PLC0415
+
+    sys.argv = json.loads(call)
+    torchdx()
 
 
 def findings_of(script: Path) -> tuple[Finding, ...]:
@@ -173,7 +187,7 @@ def try_out(fault: Fault, records: Path | None = None, *, judge: bool = False) -
         line_right=bool(text) and any(line in text for line in fault.lines),
         alarms=twin.alarms,
         seconds=time.monotonic() - began,
-        share=sick.share,
+        spent=sick.spent,
     )
 
 
@@ -218,8 +232,11 @@ def _numbers(outcomes: list[Outcome], seen: dict[Path, Seen]) -> dict[str, float
         "named first": sum(o.named_first for o in outcomes) / count,
         "line right": sum(o.line_right for o in outcomes) / count,
         "healthy with an alarm": sum(silent) / max(1, len(silent)),
-        "time in hooks": sorted(o.share for o in outcomes)[len(outcomes) // 2] if outcomes else 0,
     }
+
+
+def _median(outcomes: list[Outcome]) -> float:
+    return sorted(o.spent for o in outcomes)[len(outcomes) // 2] if outcomes else 0.0
 
 
 def _row(o: Outcome) -> tuple[str, ...]:
@@ -265,6 +282,7 @@ def _summary(outcomes: list[Outcome], seen: dict[Path, Seen]) -> list[str]:
         f"{len(outcomes)} pairs: {said}",
         "; ".join(by_strength),
         f"alarms: {alarmed[0]} of {len(outcomes)} twins, {alarmed[1]} of {len(seen)} others",
+        f"seconds in torchdx's hooks: {_median(outcomes):.2f} of a run, the median",
     ]
 
 

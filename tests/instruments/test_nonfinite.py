@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.support import observed
-from torchdx.instruments import nonfinite
+from torchdx.instruments import finiteness, nonfinite
 
 ROWS, FEATURES = 8, 4
 
@@ -294,7 +294,7 @@ def test_only_the_first_is_told_and_the_trend_before_it(tmp_path):
 def test_what_other_devices_hand_over_late_is_told_of_the_step_in_which_it_happened(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(nonfinite, "_here", lambda _: False)
+    monkeypatch.setattr(finiteness, "at_hand", lambda _: False)
     event = first(training(root_of_0, bad_at=6, steps=80), tmp_path)
     assert event.facts["late"]
     assert (event.facts["where"], event.facts["op"]) == ("backward", "Sqrt")

@@ -26,9 +26,15 @@ LAYERS = (
     ("observer",),
     ("checkups",),
     ("notebook", "boot", "demo"),
+    ("treatments",),
+    ("trials",),
+    ("report.trial",),
     ("cli", "__main__"),
 )
-NO_TORCH = ("record", "rules", "report", "errors", "graph.model", "cli", "boot")
+NO_TORCH = (
+    *("record", "rules", "report", "errors", "graph.model", "cli", "boot"),
+    *("trials.plan", "trials.measures", "trials.verdict", "trials.edits", "trials.runner"),
+)
 
 
 def name_of(path: Path) -> str:

@@ -70,6 +70,11 @@ class Session:
         """The program's exit status is known."""
         self._status = status
 
+    @property
+    def observer(self) -> Any:
+        """What watches this process; None before torch is imported, and where that failed."""
+        return self._observer
+
     def _install(self) -> None:
         try:
             self._observe()

@@ -166,6 +166,9 @@ def _watched(observer: Observer, double: Copy) -> None:
         with _busy(observer):
             _probe(observer.recorder, asking.subject(model), double.optimizer)
             _measure(observer.recorder, asking, model)
+    except Exception as error:
+        msg = f"the loss cannot be computed on one batch again and again: {_told(error)}"
+        raise CallError(msg) from error
     finally:
         observer.finish(status=0)
     if observer.failure is not None:
@@ -236,12 +239,14 @@ def _measure(recorder: Recorder, asking: "_Asking", model: nn.Module) -> None:
     loss = asking.loss(model)
     head = heads.read(loss)
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    left_out = [n for n, g in zip(named, gradients, strict=True) if g is None]
+    model.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    left_out = [name for name, p in named.items() if p.grad is None]
     facts: dict[str, Any] = {"wild": wild, "loss": float(loss.detach()), "head": None}
     facts |= {"left_out": left_out[:20], "parameters": len(named)}
     if head is not None:
-        facts |= {"head": head.kind, "distinct": len(torch.unique(head.target, dim=0))}
+        facts |= {"head": head.kind, "rows": len(head.target)}
+        facts["distinct"] = len(torch.unique(head.target, dim=0))
     recorder.event("batch", **facts)
 
 
@@ -282,7 +287,7 @@ class _Asking:
                     return asking
                 failures.append(f"an answer of shape {tuple(loss.shape)} without a gradient")
             except Exception as error:  # noqa: BLE001  # the program's own: told below
-                failures.append(f"{type(error).__name__}: {error}"[:200])
+                failures.append(_told(error))
         msg = (
             "checkup needs loss_fn(model, batch) or loss_fn(output, target) to give a scalar with "
             f"a gradient. It was tried: {'; '.join(failures)}."
@@ -327,6 +332,10 @@ class _Asking:
         if isinstance(batch, list | tuple) and len(batch) == 2:  # noqa: PLR2004  # a pair
             return batch[0], batch[1]
         return batch, batch
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 class _Whole(nn.Module):

@@ -99,7 +99,7 @@ def _finite_loss(facts: Facts) -> Verdict:
 
 
 def _several(facts: Facts) -> Verdict | None:
-    if facts["head"] is None:
+    if facts["head"] is None or facts["rows"] < 2:  # noqa: PLR2004  # one row has one target
         return None
     count = facts["distinct"]
     return count > 1, f"{count} different targets"
@@ -121,7 +121,9 @@ def _first_loss(facts: Facts) -> Verdict:
     return loss <= FIRST_LOSS * chance, f"{loss:.3g}, chance {chance:.3g}, label shares {prior:.3g}"
 
 
-def _varied(facts: Facts) -> Verdict:
+def _varied(facts: Facts) -> Verdict | None:
+    if facts["rows"] < 2:  # noqa: PLR2004  # one row differs from none
+        return None
     return facts["spread"] > 0, f"spread {facts['spread']:.2g}"
 
 

@@ -1,6 +1,7 @@
 """The command line: one file a command, imported when it is called."""
 
 import importlib
+import keyword
 import signal
 import sys
 from typing import NoReturn
@@ -11,7 +12,7 @@ from torchdx import __version__
 from torchdx.boot import program
 from torchdx.errors import TorchdxError
 
-COMMANDS = ("run", "checkup", "report", "check", "explain", "rules", "runs", "dump", "demo")
+COMMANDS = ("run", "try", "checkup", "report", "check", "explain", "rules", "runs", "dump", "demo")
 
 
 class _Commands(click.Group):
@@ -25,7 +26,8 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(f"torchdx.cli.{cmd_name}").command
+        file = cmd_name + "_" * keyword.iskeyword(cmd_name)
+        found: click.Command = importlib.import_module(f"torchdx.cli.{file}").command
         return found
 
 

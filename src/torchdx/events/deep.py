@@ -11,6 +11,7 @@ import torch
 from torchdx.events.cuts import Cuts
 from torchdx.events.loop import Loop
 from torchdx.events.recorder import Recorder
+from torchdx.events.stacks import Stacks
 
 STEPS = 2
 BACKWARDS = 8
@@ -23,7 +24,7 @@ class Deep:
 
     def __init__(self, recorder: Recorder, loop: Loop, cuts: Cuts, *, eager: bool) -> None:
         self._recorder, self._loop, self._cuts, self._eager = recorder, loop, cuts, eager
-        self._stacks = False
+        self._stacks = Stacks()
         self._stance = False
         self._compiled = False
         self._began: float | None = None
@@ -34,9 +35,7 @@ class Deep:
         """Begin."""
         self.on = True
         self._cuts.start()
-        if not torch.is_anomaly_enabled():
-            self._stacks = True
-            self._keep_stacks(on=True)
+        self._stacks.keep(on=True)
 
     def again(self) -> None:
         """A loss of a new structure has turned up late: trace the next step's operations."""
@@ -45,8 +44,8 @@ class Deep:
             return
         self._again += 1
         self._until, self._began = self._recorder.steps + 2, None
-        self.on = self._stacks = True
-        self._keep_stacks(on=True)
+        self.on = True
+        self._stacks.keep(on=True)
 
     def end(self) -> None:
         """End; harmless when it has ended."""
@@ -54,9 +53,7 @@ class Deep:
             return
         self.on = False
         self._cuts.stop()
-        if self._stacks and _ours():
-            self._keep_stacks(on=False)
-        self._stacks = False
+        self._stacks.keep(on=False)
         if self._stance:
             self._stance = False
             torch.compiler.set_stance("default")
@@ -78,13 +75,12 @@ class Deep:
 
     def before_backward(self) -> None:
         """No stacks while torch runs backward: an error there would print them."""
-        if self._stacks:
-            self._keep_stacks(on=False)
+        self._stacks.keep(on=False)
 
     def after_backward(self) -> None:
         """Stacks again."""
-        if self._stacks:
-            self._keep_stacks(on=True)
+        if self.on:
+            self._stacks.keep(on=True)
         self.maybe_end()
 
     def compiling(self) -> None:
@@ -99,11 +95,3 @@ class Deep:
             self._stance = True
         else:
             self.end()
-
-    @staticmethod
-    def _keep_stacks(*, on: bool) -> None:
-        torch.set_anomaly_enabled(on, not on)  # with the check for NaN as torch has it when off
-
-
-def _ours() -> bool:
-    return torch.is_anomaly_enabled() and not torch.is_anomaly_check_nan_enabled()

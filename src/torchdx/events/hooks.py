@@ -6,7 +6,7 @@ lets its result and its exceptions through. What is told to the observer never r
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -75,10 +75,13 @@ class Observer(Protocol):
 def install(observer: Observer) -> Patches:
     """Put every hook in place; `undo()` of what is returned takes them all away."""
     patches = Patches()
-    for part in (_backward, _optimizers, _gradients, _data, _modules, _schedulers, _states):
-        part(observer, patches)
-    for part in (_scaler, _randomness, _grad_mode, _knobs, _leaving):
-        part(observer, patches)
+    parts = (_backward, _optimizers, _gradients, _data, _modules, _schedulers, _states)
+    try:
+        for part in (*parts, _scaler, _randomness, _grad_mode, _knobs, _leaving):
+            part(observer, patches)
+    except BaseException:
+        patches.undo()
+        raise
     return patches
 
 
@@ -97,6 +100,8 @@ def _wrap(around: Around) -> Callable[[Any], Any]:
 
 def _backward(observer: Observer, patches: Patches) -> None:
     def backward(original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(tensors, Iterator):  # looked at twice
+            tensors = tuple(tensors)
         observer.before_backward(tensors)
         try:
             result = original(tensors, *args, **kwargs)

@@ -4,7 +4,6 @@ The hooks are torch's global ones, so that no module carries anything of ours, a
 away between the stretches that are of interest.
 """
 
-import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -16,11 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from torchdx.events.frames import variables_of
+from torchdx.events.identity import ByIdentity
 from torchdx.events.loop import Loop, Pass
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.events.sampling import Sampling
 from torchdx.graph import capture
 from torchdx.graph.names import Names
+from torchdx.instruments.tensors import plain
 
 Safely = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -56,19 +57,20 @@ class Lens:
         self._recorder, self._loop, self._names = recorder, loop, names
         self._sampling = sampling
         self._seen_before, self._seen_after = safely(self._before), safely(self._after)
+        self._seen_failing = safely(self._failed)
         self._handles: list[Any] = []
         self._reasons: set[str] = set()
         self._depth = 0
         self._pass: Pass | None = None
         self._modes_set, self._modes_due = 0, Sparse(MODES_DENSE)
         self._chosen_at = -1
-        self._called_with: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
-        self._gone_back: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
-        self._told: weakref.WeakKeyDictionary[nn.Module, Mode] = weakref.WeakKeyDictionary()
+        self._called_with = ByIdentity[nn.Module, Mode]()
+        self._gone_back = ByIdentity[nn.Module, Mode]()
+        self._told = ByIdentity[nn.Module, Mode]()
         self._whole, self._given = False, frozenset[int]()
         self._without_grad = 0
         self._scored: Any = None
-        self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._called = ByIdentity[nn.Module, None]()
         self._called_paths: set[str] = set()
         self._returned: set[str] = set()
         self._off: dict[str, int | None] = {}
@@ -155,10 +157,13 @@ class Lens:
             return
         self._seen_before(module, args)
 
-    def _hook(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _hook(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if torch.compiler.is_compiling():
             return
-        self._seen_after(module, args, kwargs, output)
+        if len(rest) == 2:  # noqa: PLR2004  # keyword arguments and output
+            self._seen_after(module, args, *rest)
+        else:
+            self._seen_failing()
 
     def _before(self, module: nn.Module, args: Any) -> None:
         self._depth += 1
@@ -170,7 +175,7 @@ class Lens:
         elif self._collecting and self._grad_outside and not grad:
             self._called_off(module)
         if self._collecting and grad and module not in self._called:
-            self._called.add(module)
+            self._called[module] = None
             if (
                 self._names.parent(module) is not None
                 or next(module.parameters(), None) is not None
@@ -212,6 +217,13 @@ class Lens:
         current.chosen = self._chosen_at == self._loop.backwards
         current.line = line or current.line
 
+    def _failed(self) -> None:
+        """A forward has raised an exception; torch tells no more of it."""
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0:
+            self._pass = None
+            self._sampling.failed()
+
     def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         self._depth = max(0, self._depth - 1)
         self._sampling.inner(module, args, output)
@@ -235,7 +247,7 @@ class Lens:
         if current.batch is not None and self._scored is current.batch:
             return None
         answer, labels = first_tensor(output), None
-        if answer is not None and answer.dim() and answer.numel() and answer.is_floating_point():
+        if plain(answer) and answer.dim() and answer.numel() and answer.is_floating_point():
             if current.batch is None:
                 labels = self._labels_nearby(answer) if self._whole else None
             else:
@@ -291,7 +303,7 @@ def mode_dependent(root: nn.Module, *, training: bool) -> Iterator[nn.Module]:
         if module.training is not training:
             continue
         if isinstance(module, _BatchNorm):
-            weight = module.weight
+            weight = module._parameters.get("weight")  # not one that is computed when asked for
             if module.track_running_stats and (training or weight is None or weight.requires_grad):
                 yield module
         elif isinstance(module, _DropoutNd):
@@ -306,7 +318,7 @@ def _know_again(current: Pass, args: Any) -> None:
     if current.batches > 2 or current.repeated:  # noqa: PLR2004  # the first two are enough
         return
     given = next((a for a in args if isinstance(a, torch.Tensor)), None)
-    if given is None or given.numel() == 0 or given.layout is not torch.strided:
+    if not plain(given) or given.numel() == 0:
         return
     with torch.no_grad():
         flat = given.detach().reshape(-1)

@@ -1,7 +1,6 @@
 """Writes down the models of the program: what they hold, and what they only seem to hold."""
 
 import sys
-import weakref
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
@@ -10,6 +9,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from torchdx.events.frames import variables_of
+from torchdx.events.identity import ByIdentity
 from torchdx.events.numbers import Numbers
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.names import Names
@@ -24,8 +24,8 @@ class Models:
         self._recorder, self.names = recorder, names
         self._numbers = Numbers()
         self._seen: dict[int, int] = {}
-        self._lines: weakref.WeakKeyDictionary[nn.Module, int | None] = weakref.WeakKeyDictionary()
-        self._repeats: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+        self._lines = ByIdentity[nn.Module, int | None]()
+        self._repeats = ByIdentity[nn.Module, bool]()
         self._inside = Sparse(_MADE_INSIDE)
         self._made_inside = 0
 

@@ -21,6 +21,9 @@ _FRESH = 20  # backward passes of each: as many as of the first steps
 class Instrument(Protocol):
     """What an instrument may listen to. Tensors are to be read at once: they may change later."""
 
+    def wants(self, step: int) -> bool:
+        """Whether a step must be seen, whatever the governor thinks of it."""
+
     def learning(self, glimpse: Glimpse) -> None:
         """Backward is about to run: the graph still has what it keeps."""
 
@@ -36,6 +39,11 @@ class Instrument(Protocol):
 
 class Quiet:
     """An instrument that listens to nothing; others override what they need."""
+
+    def wants(self, step: int) -> bool:
+        """No step in particular."""
+        del step
+        return False
 
     def learning(self, glimpse: Glimpse) -> None:
         """Nothing."""
@@ -68,14 +76,10 @@ class Sampling:
         arm: Callable[[], None],
         rest: Callable[[], None],
     ) -> None:
-        """`wanted` says whether a step must be seen whatever the governor thinks of it.
-
-        `arm` has forwards watched, `rest` lets them be.
-        """
+        """`arm` has forwards watched, `rest` lets them be."""
         self._recorder, self._arm, self._rest = recorder, arm, rest
         self.governor = governor
         self.instruments: list[Instrument] = []
-        self.wanted: Callable[[int], bool] = lambda _: False
         self.model_called: Callable[[], None] | None = None
         self.module_called: Callable[[nn.Module, Any, Any], None] | None = None
         self._again, self._fresh, self._raised = 0, 0, False
@@ -125,6 +129,10 @@ class Sampling:
             for instrument in self.instruments:
                 instrument.judged(call, self._recorder.steps)
 
+    def failed(self) -> None:
+        """The call has raised an exception instead."""
+        self._open = None
+
     def look_again(self) -> None:
         """A loss of a new structure has turned up late: look at its next backward passes.
 
@@ -169,7 +177,7 @@ class Sampling:
         """The optimizer that steps most has done its step number `step`."""
         self._calls, self._open, self._judged = [], None, 0
         self.level = self.governor.next(step + 1, spent)
-        wanted = self.wanted(step + 1)
+        wanted = any(instrument.wants(step + 1) for instrument in self.instruments)
         self._states = wanted or self.level is Level.FULL
         if wanted and self.level is Level.NONE:
             self.level = Level.CHEAP

@@ -100,7 +100,7 @@ def _read(
     entry: Emitted = {"op": op}
     metadata = node._input_metadata
     if metadata:
-        entry["shape"] = [int(size) for size in metadata[0].shape]
+        entry["shape"] = _shape(metadata[0])
         entry["dtype"] = str(metadata[0].dtype).removeprefix("torch.")
     if op == LEAF:
         entry["leaf"] = label(node.variable)
@@ -122,6 +122,16 @@ def _read(
         if via:
             entry["via"] = via
     return entry
+
+
+def _shape(metadata: Any) -> list[int]:
+    """The sizes of what a node takes; -1 where those of a nested tensor differ from row to row."""
+    if metadata.is_cpp_nested_tensor:  # it has no sizes
+        return [-1]
+    return [
+        int(size) if isinstance(size, int) or not size.node.is_nested_int() else -1
+        for size in metadata.shape
+    ]
 
 
 def _scalars(node: Any) -> Emitted:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from torchdx.events.identity import ByIdentity
+
 # How wrappers hold the module that the user made.
 _WRAPPERS = {
     "DistributedDataParallel": "module",
@@ -22,7 +24,9 @@ class _Place(NamedTuple):
 
 def _holds(place: _Place, module: nn.Module) -> bool:
     holder = place.parent()
-    return holder is not None and holder._modules.get(place.name) is module
+    if holder is None or place.name not in holder._modules:  # TorchScript's have no `get`
+        return False
+    return holder._modules[place.name] is module
 
 
 class Names:
@@ -33,10 +37,10 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._places: weakref.WeakKeyDictionary[nn.Module, _Place] = weakref.WeakKeyDictionary()
-        self._homes: weakref.WeakKeyDictionary[nn.Module, _Place] = weakref.WeakKeyDictionary()
-        self._known: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()
-        self._prefixes: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
+        self._places = ByIdentity[nn.Module, _Place]()
+        self._homes = ByIdentity[nn.Module, _Place]()
+        self._known = ByIdentity[nn.Module, None]()
+        self._prefixes = ByIdentity[nn.Module, str]()
         self._taken: dict[str, int] = {}
         self._labels: dict[int, tuple[weakref.ref[Any], str, weakref.ref[nn.Module]]] = {}
         self._given: dict[str, int] = {}

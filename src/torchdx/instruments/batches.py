@@ -14,7 +14,7 @@ from torchdx.events.glimpse import Call, Glimpse
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
 from torchdx.graph.heads import Head
-from torchdx.instruments.tensors import unseen
+from torchdx.instruments.tensors import plain, unseen
 
 FEATURES = 256  # elements of each row
 ROWS = 2_000  # rows kept of each table, with their features
@@ -217,14 +217,7 @@ def input_of(call: Call) -> torch.Tensor | None:
 
 
 def _usable(value: Any) -> bool:
-    return (
-        isinstance(value, torch.Tensor)
-        and value.dim() > 0
-        and value.numel() > 0
-        and value.layout is torch.strided
-        and not value.dtype.is_complex
-        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
-    )
+    return plain(value) and value.dim() > 0 and value.numel() > 0 and not value.dtype.is_complex
 
 
 def _labels(head: Head) -> torch.Tensor:

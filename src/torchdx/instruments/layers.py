@@ -19,18 +19,20 @@ output_gradient.zeros             share of it that is exactly zero
 Sums and norms run over all elements; shares over an even sample of blocks (64 of 64 elements).
 """
 
+import functools
 import math
-import weakref
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
+from torchdx.events.identity import ByIdentity
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
 from torchdx.graph.names import Names
-from torchdx.instruments.tensors import blocks, unseen
+from torchdx.instruments.tensors import blocks, hook_gradient, plain, unseen
 
 WINDOW = 8  # samples over which a unit counts as dead
 GRAIN = 1e-6  # of the mean square: smaller variances are float32's rounding
@@ -46,11 +48,15 @@ _BACKWARD = "output_gradient.rms output_gradient.zeros".split()
 class Layers(Quiet):
     """Module by module, at the sampled steps; values stay on their device until the flush."""
 
-    def __init__(self, recorder: Recorder, names: Names) -> None:
-        self._recorder, self._names = recorder, names
-        self._highest: weakref.WeakKeyDictionary[nn.Module, deque[torch.Tensor]] = (
-            weakref.WeakKeyDictionary()
-        )
+    def __init__(
+        self,
+        recorder: Recorder,
+        names: Names,
+        shielded: Callable[[Callable[..., None]], Callable[..., None]],
+    ) -> None:
+        """`shielded` makes a function safe to call from the program."""
+        self._recorder, self._names, self._shielded = recorder, names, shielded
+        self._highest = ByIdentity[nn.Module, deque[torch.Tensor]]()
         self._forward: dict[str, torch.Tensor] = {}
         self._backward: dict[str, torch.Tensor] = {}
         self._kept: list[tuple[int, list[str], dict[str, torch.Tensor]]] = []
@@ -68,7 +74,7 @@ class Layers(Quiet):
         with unseen():
             self._forward[path] = self._statistics(module, _tensor_of(args), out.detach())
         if out.requires_grad:
-            out.register_hook(lambda gradient: self._came_back(path, gradient))  # type: ignore[no-untyped-call]
+            hook_gradient(out, self._shielded(functools.partial(self._came_back, path)))
 
     def learned(self, glimpse: Any) -> None:
         """The backward pass has ended: what belongs to it is complete."""
@@ -97,10 +103,10 @@ class Layers(Quiet):
             self._recorder.signals(step, values)
 
     def _came_back(self, path: str, gradient: torch.Tensor) -> None:
-        if path in self._backward or not _plain(gradient):
+        if path in self._backward or not _floats(gradient):
             return
         with unseen():
-            rms = torch.linalg.vector_norm(gradient, dtype=torch.float32) / gradient.numel() ** 0.5
+            rms = _norm(gradient) / gradient.numel() ** 0.5
             zeros = (blocks(gradient) == 0).float().mean()
             self._backward[path] = torch.stack([rms, zeros])
 
@@ -111,7 +117,7 @@ class Layers(Quiet):
         others = [dim for dim in range(out.dim()) if dim != channel]
         count = out.numel() // max(1, out.shape[channel])
         means = out.sum(others, dtype=torch.float32) / count
-        squares = torch.linalg.vector_norm(out, dim=others, dtype=torch.float32) ** 2 / count
+        squares = _norm(out, others) ** 2 / count
         deviations = (squares - means**2).clamp_min(0)
         few = blocks(out).float()
         size = few.abs()
@@ -151,18 +157,18 @@ def _tensor_of(value: Any) -> torch.Tensor | None:
     """The first tensor of floats in an output or among arguments."""
     if isinstance(value, list | tuple):
         value = value[0] if value else None
-    return value if isinstance(value, torch.Tensor) and _plain(value) else None
+    return value if _floats(value) else None
 
 
-def _plain(tensor: torch.Tensor) -> bool:
-    return (
-        tensor.layout is torch.strided
-        and tensor.is_floating_point()
-        and tensor.dim() > 0
-        and tensor.numel() > 0
-        and tensor.device.type != "meta"
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
+def _floats(value: Any) -> TypeGuard[torch.Tensor]:
+    return plain(value) and value.is_floating_point() and value.dim() > 0 and value.numel() > 0
+
+
+def _norm(tensor: torch.Tensor, dims: list[int] | None = None) -> torch.Tensor:
+    """Euclidean; summed in float32 or wider, told in float32."""
+    wide = torch.promote_types(tensor.dtype, torch.float32)
+    norm: torch.Tensor = torch.linalg.vector_norm(tensor, dim=dims, dtype=wide)
+    return norm.float()
 
 
 def _channel_of(module: nn.Module, out: torch.Tensor) -> int:

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.instruments.stillness import LeftOut
-from torchdx.instruments.tensors import nonzero, norms_of, unseen
+from torchdx.instruments.tensors import nonzero, norms_of, real_of, unseen
 
 SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
 DENSE = 5  # steps looked at from the first
@@ -44,9 +44,9 @@ class _State:
 
 
 def parameters_of(optimizer: Optimizer) -> list[torch.Tensor]:
-    """The parameters that an optimizer holds and that require a gradient now."""
+    """The parameters with values that an optimizer holds and that require a gradient now."""
     held = [p for group in optimizer.param_groups for p in group["params"]]
-    return [p for p in held if p.requires_grad]
+    return [p for p in held if p.requires_grad and not p.is_meta]
 
 
 class Looks:
@@ -164,7 +164,7 @@ def _versions(parameters: list[torch.Tensor]) -> list[tuple[int, int]]:
 
 
 def _sample(parameter: torch.Tensor) -> torch.Tensor:
-    flat = parameter.detach().reshape(-1)
+    flat = real_of(parameter.detach()).reshape(-1)
     stride = max(1, -(-flat.numel() // SAMPLE))
     return flat[::stride]
 
@@ -190,7 +190,7 @@ def _change_of(parameter: torch.Tensor, old: torch.Tensor) -> _Change:
     if not old.numel():
         return _Change(moved=False, weight=0.0, update=0.0)
     new = _sample(parameter)
-    share = (parameter.numel() / old.numel()) ** 0.5
+    share = (real_of(parameter).numel() / old.numel()) ** 0.5
     moved = not torch.equal(new, old)
     weight = float(torch.linalg.vector_norm(old.float())) * share
     update = float(torch.linalg.vector_norm((new - old).float())) * share if moved else 0.0

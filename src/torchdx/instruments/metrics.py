@@ -34,7 +34,7 @@ from torchdx.events.patches import Patches
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.events.sampling import Quiet
 from torchdx.instruments.predictions import HALF
-from torchdx.instruments.tensors import few_of, unseen
+from torchdx.instruments.tensors import few_of, plain, unseen
 
 ELEMENTS = 4_096  # of an answer that are kept
 NOTICED = 60  # operations that are looked at after one call
@@ -223,13 +223,7 @@ class Metrics(Quiet):
 
 
 def _fit(answer: Any) -> bool:
-    return (
-        isinstance(answer, torch.Tensor)
-        and answer.is_floating_point()
-        and answer.layout is torch.strided
-        and answer.numel() > 1
-        and not torch._C._functorch.is_functorch_wrapped_tensor(answer)
-    )
+    return plain(answer) and answer.is_floating_point() and answer.numel() > 1
 
 
 def _few(tensor: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.names import Names
-from torchdx.instruments.tensors import unseen
+from torchdx.instruments.tensors import hook_gradient, plain, unseen
 
 DENSE = 20  # steps measured from the first
 RATIO = 1.2  # then about seven times each time their number doubles
@@ -163,12 +163,12 @@ class NoiseScale:
         path = self._names.path(module)
         if path in self._calls:
             self._calls[path].again = True
-        elif len(self._calls) < LAYERS and module.weight.requires_grad:
-            call = self._calls[path] = self._taken(module, given)
-            out.register_hook(self._shielded(call.came_back))  # type: ignore[no-untyped-call]
+        elif len(self._calls) < LAYERS and _learns(module):
+            call = self._calls[path] = self._taken(module, given, out.shape[1])
+            hook_gradient(out, self._shielded(call.came_back))
 
-    def _taken(self, module: Any, given: torch.Tensor) -> _Call:
-        most = max(FEW, min(ROWS, ELEMENTS // sum(module.weight.shape)))
+    def _taken(self, module: Any, given: torch.Tensor, units: int) -> _Call:
+        most = max(FEW, min(ROWS, ELEMENTS // (given.shape[1] + units)))
         stride = max(1, len(given) // most)
         taken = slice(0, most * stride, stride)
         with unseen():
@@ -197,15 +197,13 @@ class NoiseScale:
         return torch.stack([square, own / rows - square])
 
 
+def _learns(module: nn.Module) -> bool:
+    """Whether its weight is a parameter: not frozen, nor computed whenever it is asked for."""
+    weight = module._parameters.get("weight")
+    return weight is not None and weight.requires_grad
+
+
 def _rows_of(value: Any) -> torch.Tensor | None:
     """A value that is rows of features, as plain floats; None when it is anything else."""
-    fits = (
-        isinstance(value, torch.Tensor)
-        and value.dim() == 2  # noqa: PLR2004  # (rows, features)
-        and value.is_floating_point()
-        and value.numel() > 0
-        and value.layout is torch.strided
-        and value.device.type != "meta"
-        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
-    )
-    return value if fits else None
+    rows = plain(value) and value.is_floating_point() and value.dim() == 2  # noqa: PLR2004
+    return value if rows and value.numel() > 0 else None

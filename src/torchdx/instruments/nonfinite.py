@@ -12,13 +12,12 @@ import math
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from torchdx.events.frames import variables_of
 from torchdx.events.lens import tensors_in
 from torchdx.events.loop import Loop
 from torchdx.events.recorder import Recorder
@@ -34,7 +33,15 @@ from torchdx.graph.first_bad import (
     suspects,
 )
 from torchdx.graph.model import LossGraph
-from torchdx.graph.values import op_of
+from torchdx.instruments.finiteness import (
+    finite_gradients,
+    is_bad,
+    largest_of,
+    read_together,
+    value_of,
+)
+from torchdx.instruments.late_line import LateLine
+from torchdx.instruments.stray_data import source_of
 from torchdx.instruments.tensors import unseen
 
 SHARE = 0.005  # of this thread's time since the first backward pass, for looking at gradients
@@ -45,7 +52,6 @@ BACK = 8  # backward passes whose singular points are held, on the CPU
 MAX_STRUCTURES = 500  # graphs of further structures are told by their loss alone
 _TREND = 8  # finite losses before the first bad one that are told
 _NAMED = 20  # parameters that are named
-_FRAMES = 2  # frames of the user's program whose variables are looked at
 # Behind these a value may be hidden from the loss, but never its derivative.
 _HIDING = frozenset("Where MaskedFill NanToNum Clamp ClampMin ClampMax Minimum Maximum".split())
 
@@ -92,32 +98,29 @@ class NonFinite:
         self._losses: deque[tuple[int, float]] = deque(maxlen=_TREND)
         self._first_loss: float | None = None
         self._first_weight = 0.0
-        self._lowest = math.inf
         self._began: float | None = None
         self._read_at = time.monotonic()
         self._count, self._spent = 0, 0.0
         self._over = self._usual = False
-        self._asked: tuple[int, int, dict[str, Any]] | None = None
-        self._stacks = False
+        self._line = LateLine(recorder, "nonfinite")
 
     # -- what the observer tells -------------------------------------------------------------
 
     def before_backward(self, root: Any, graph: int, seen: Walk | None) -> None:
         """Backward begins from `root`; `seen` is its graph."""
         self._now = None
-        if self._asked is not None:
-            self._answer(root, graph, seen)
+        self._line.answer(root, graph, seen)
         function = getattr(root, "grad_fn", None)
         if self._over or function is None:
             return
-        loss = _value(root)
+        loss = value_of(root)
         bad = isinstance(loss, float) and not math.isfinite(loss)
         if self._began is None:
             self._began = time.thread_time()
             with unseen():
                 batch = tensors_in(self._loop.at_hand)
                 self._usual = not bad and any(map(not_finite, batch))
-                self._first_weight = _largest(seen.leaves if seen is not None else ())
+                self._first_weight = largest_of(seen.leaves if seen is not None else ())
         forward = isinstance(loss, torch.Tensor)
         if seen is None and (bad or self._suspects.get((graph, forward))):
             seen = walk(function)
@@ -139,7 +142,7 @@ class NonFinite:
             return
         if self._due():
             began = time.thread_time()
-            current.gradient = _finite_gradients(current.leaves)
+            current.gradient = finite_gradients(current.leaves)
             self._spent += time.thread_time() - began
         if current.gradient is False:
             with unseen():
@@ -158,8 +161,8 @@ class NonFinite:
         self._read_at = time.monotonic()
         if self._over or not waiting:
             return
-        losses = _read([w.loss for w in waiting])
-        gradients = _read([w.gradient for w in waiting])
+        losses = read_together([w.loss for w in waiting])
+        gradients = read_together([w.gradient for w in waiting])
         for current, loss, gradient in zip(waiting, losses, gradients, strict=True):
             current.loss = loss
             current.gradient = None if gradient is None else bool(math.isfinite(gradient))
@@ -177,9 +180,7 @@ class NonFinite:
         """The run ends: tell what waits, for its line or on another device."""
         self.read()
         self._look_at_last()
-        if self._asked is not None:
-            (_, _, facts), self._asked = self._asked, None
-            self._recorder.event("nonfinite", line=0, **facts)
+        self._line.close()
 
     def _look_at_last(self) -> None:
         """The gradients of the last passes may not have been looked at."""
@@ -188,14 +189,14 @@ class NonFinite:
             return
         last.leaves = [x for x in self._leaves_of(last.graph, None) if x.device.type == "cpu"]
         with unseen():
-            if any(_bad(leaf) or _bad(leaf.grad) for leaf in last.leaves):
+            if any(is_bad(leaf) or is_bad(leaf.grad) for leaf in last.leaves):
                 last.gradient = False
                 self._bad_gradient(last)
         last.leaves = []
 
     def end(self) -> None:
         """Let go of everything."""
-        self._keep_stacks(on=False)
+        self._line.end()
         self._passes.clear()
 
     # -- how it is noticed -------------------------------------------------------------------
@@ -229,14 +230,13 @@ class NonFinite:
     def _good_loss(self, step: int, loss: float) -> None:
         if self._first_loss is None:
             self._first_loss = loss
-        self._lowest = min(self._lowest, loss)
         self._losses.append((step, loss))
 
     # -- what is told ------------------------------------------------------------------------
 
     def _bad_loss(self, current: _Pass, seen: Walk | None) -> None:
         leaves = [] if seen is None else seen.leaves
-        weights = [leaf for leaf in leaves if _bad(leaf)]
+        weights = [leaf for leaf in leaves if is_bad(leaf)]
         if weights:
             self._bad_weights(current, weights, len(leaves))
             return
@@ -246,7 +246,7 @@ class NonFinite:
             return
         facts: dict[str, Any] = {"weights": None}
         if seen is not None:
-            facts = {"weights": "finite", "largest_weight": _largest(seen.leaves)}
+            facts = {"weights": "finite", "largest_weight": largest_of(seen.leaves)}
         if found is None:
             found = Found(0, "")
         self._tell("forward", current, found, late=seen is None, **facts)
@@ -264,18 +264,18 @@ class NonFinite:
         self._tell(where, before or current, None, late=True, **facts)
 
     def _bad_gradient(self, current: _Pass, *, late: bool = False) -> None:
-        weights = [leaf for leaf in current.leaves if _bad(leaf)]
+        weights = [leaf for leaf in current.leaves if is_bad(leaf)]
         if weights:
             self._bad_weights(current, weights, len(current.leaves))
             return
         found = in_backward(current.held)
         if found is None and self._scaled():
             return
-        bad = [leaf for leaf in current.leaves if _bad(leaf.grad)]
+        bad = [leaf for leaf in current.leaves if is_bad(leaf.grad)]
         facts = self._affected(bad, len(current.leaves))
         facts |= {"nan": any(bool(torch.isnan(leaf.grad).any()) for leaf in bad)}
         facts["weights"] = None if late else "finite"
-        facts["largest_weight"] = None if late else _largest(current.leaves)
+        facts["largest_weight"] = None if late else largest_of(current.leaves)
         where = "gradient" if found is None else "backward"
         self._tell(where, current, found, late=late, **facts)
 
@@ -287,7 +287,8 @@ class NonFinite:
         self, where: str, current: _Pass, found: Found | None, *, late: bool, **facts: Any
     ) -> None:
         self._over = True
-        data = {} if late else self._data(found)
+        batch, frames = self._loop.at_hand, self._recorder.frames
+        data = {} if late else source_of(found, frames, batch, usual=self._usual)
         if data and where in {"forward", "backward", "gradient"}:
             facts["hidden"] = where != "forward"
             where = "data"
@@ -300,7 +301,6 @@ class NonFinite:
             "losses": [list(pair) for pair in self._losses],
             "first_loss": self._first_loss,
             "first_weight": self._first_weight,
-            "lowest_loss": None if math.isinf(self._lowest) else self._lowest,
             "scaled": self._scaled(),
             "late": late,
             "half": self._half(current.graph),
@@ -308,10 +308,9 @@ class NonFinite:
             **self._about(found, current.graph),
         }
         index = None if found is None or not found.op else found.index
-        line = self._line(current.graph, index, "" if found is None else found.op)
+        line = self._line.known(current.graph, index, "" if found is None else found.op)
         if line is None and index is not None:
-            self._asked = current.graph, index, facts
-            self._keep_stacks(on=True)
+            self._line.ask(current.graph, index, facts)
         else:
             self._recorder.event("nonfinite", line=line or 0, **facts)
         self._passes.clear()
@@ -335,70 +334,6 @@ class NonFinite:
         graph = self._recorder.record.graphs.get(key)
         return graph is not None and any(node.dtype == "float16" for node in graph.nodes)
 
-    def _data(self, found: Found | None) -> dict[str, Any]:
-        """The data that is not finite: of the batch, of an operation, of a variable."""
-        if found is not None and found.reason is not None and found.inputs:
-            return {}  # what went into the operation was finite
-        given = None if found is None else found.data
-        if not self._usual or given is not None:
-            for number, tensor in enumerate(tensors_in(self._loop.at_hand)):
-                if not_finite(tensor):
-                    return {"source": "batch", "name": str(number), **extent_of(tensor)}
-        if given is not None:
-            name = next((n for n, value in self._variables() if _same(value, given)), "")
-            return {"source": "operand", "name": name, **extent_of(given)}
-        if found is not None and found.constant:
-            for name, value in self._variables():
-                if value.dim() and not value.requires_grad and not_finite(value):
-                    return {"source": "variable", "name": name, **extent_of(value)}
-        return {}
-
-    def _variables(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """The tensors among the variables of the running functions."""
-        for frame in self._recorder.frames.user_frames(_FRAMES):
-            for name, value in variables_of(frame).items():
-                if isinstance(value, torch.Tensor) and value.layout is torch.strided:
-                    yield name, value
-
-    # -- the line ----------------------------------------------------------------------------
-
-    def _line(self, key: int, index: int | None, op: str) -> int | None:
-        """The number of the line that ran an operation, from the graph as it was read."""
-        graph = self._recorder.record.graphs.get(key)
-        if graph is None or index is None or index >= len(graph.nodes):
-            return None
-        line = graph.nodes[index].line if graph.nodes[index].op == op else None
-        if line is None:
-            return None
-        return self._recorder.frames.number(line.file, line.number, line.function)
-
-    def _answer(self, root: Any, graph: int, seen: Walk | None) -> None:
-        """The graph that was asked for its lines is there again; or another is."""
-        self._keep_stacks(on=False)
-        asked, self._asked = self._asked, None
-        if asked is None:
-            return
-        key, index, facts = asked
-        function = getattr(root, "grad_fn", None)
-        if seen is None and function is not None:
-            seen = walk(function)
-        line: int | None = 0
-        if key == graph and seen is not None and index < len(seen.nodes):
-            stack = seen.nodes[index].metadata.get("traceback_")
-            line, _ = self._recorder.frames.of_stack(stack or ())
-            line = line if op_of(seen.nodes[index]) == facts["op"] else 0
-        self._recorder.event("nonfinite", line=line or 0, **facts)
-
-    def _keep_stacks(self, *, on: bool) -> None:
-        """Have autograd note the lines of the operations to come."""
-        if on and not torch.is_anomaly_enabled():
-            self._stacks = True
-            torch.set_anomaly_enabled(True, False)  # noqa: FBT003  # torch's own
-        elif not on and self._stacks:
-            self._stacks = False
-            if torch.is_anomaly_enabled() and not torch.is_anomaly_check_nan_enabled():
-                torch.set_anomaly_enabled(False, True)  # noqa: FBT003
-
 
 def _stands(graph: LossGraph, found: Found) -> bool:
     """Whether the graph as it was read is the one in which an operation was found."""
@@ -409,85 +344,4 @@ def _place(graph: LossGraph, index: int) -> dict[str, Any]:
     node = graph.nodes[index]
     near = next((below.leaf for below in graph.below(node) if below.leaf is not None), None)
     behind = {user.op for user in graph.consumers(node)}
-    hidden = not behind.isdisjoint(_HIDING)
-    return {"dtype": node.dtype, "place": near or "", "behind": sorted(behind), "masked": hidden}
-
-
-def _value(root: Any) -> float | torch.Tensor | None:
-    """A loss's value: read where that waits for nothing, else still on its device."""
-    if not isinstance(root, torch.Tensor) or root.numel() != 1 or not root.is_floating_point():
-        return None
-    return float(root.item()) if _here(root) else root.detach()
-
-
-def _here(tensor: torch.Tensor) -> bool:
-    """Whether reading a value waits for nothing."""
-    return tensor.device.type == "cpu"
-
-
-def _plain(gradient: Any) -> bool:
-    return type(gradient) is torch.Tensor and gradient.layout is torch.strided
-
-
-def _finite_gradients(leaves: Iterable[Any]) -> bool | torch.Tensor | None:
-    """Whether all gradients are finite; of another device the sum that shows it."""
-    given = [leaf.grad for leaf in leaves if _plain(leaf.grad)]
-    if not given:
-        return None
-    if all(map(_here, given)):
-        total = sum(gradient.sum().item() for gradient in given)
-        return math.isfinite(total) or not any(map(_bad, given))
-    first = given[0].device
-    sums = [gradient.sum(dtype=torch.float32).to(first) for gradient in given]
-    return torch.stack(sums).sum()
-
-
-def _bad(tensor: Any) -> bool:
-    """Whether a weight or a gradient holds NaN or infinities."""
-    plain = isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided
-    if not plain or not tensor.is_floating_point() or tensor.is_meta:
-        return False
-    return not math.isfinite(tensor.sum().item()) and not bool(torch.isfinite(tensor).all())
-
-
-def _largest(leaves: Iterable[Any]) -> float:
-    """The largest of all weights, without sign."""
-    given = (leaf for leaf in leaves if leaf.is_floating_point() and leaf.numel())
-    sizes = (leaf.abs().max().item() for leaf in given if leaf.layout is torch.strided)
-    return max((size for size in sizes if math.isfinite(size)), default=0.0)
-
-
-def _read(values: list[Any]) -> list[float | None]:
-    """Numbers from another device, with one wait for each kind."""
-    there = [v for v in values if isinstance(v, torch.Tensor)]
-    if not there:
-        return values
-    device = there[0].device
-    read = iter(torch.stack([v.to(device, torch.float64).reshape(()) for v in there]).tolist())
-    return [next(read) if isinstance(v, torch.Tensor) else v for v in values]
-
-
-def extent_of(tensor: torch.Tensor) -> dict[str, Any]:
-    """How much of a batch is not finite: in which rows, in which columns."""
-    bad = ~torch.isfinite(tensor)
-    rows = bad.reshape(len(bad), -1) if bad.dim() else bad.reshape(1, 1)
-    per_column = rows.sum(0)
-    return {
-        "nan": int(torch.isnan(tensor).sum()),
-        "inf": int(torch.isinf(tensor).sum()),
-        "of": tensor.numel(),
-        "rows": int(rows.any(1).sum()),
-        "of_rows": len(rows),
-        "columns": torch.nonzero(per_column).flatten()[:10].tolist(),
-        "whole_columns": torch.nonzero(per_column == len(rows)).flatten()[:10].tolist(),
-        "of_columns": rows.shape[1],
-    }
-
-
-def _same(value: torch.Tensor, given: torch.Tensor) -> bool:
-    """Whether two tensors share their values."""
-    return (
-        not value.is_meta
-        and value.data_ptr() == given.data_ptr()
-        and value.numel() == given.numel()
-    )
+    return {"place": near or "", "masked": not behind.isdisjoint(_HIDING)}

@@ -10,7 +10,7 @@ from torchdx.events.lens import tensors_in
 from torchdx.events.loop import Loop
 from torchdx.events.recorder import Recorder, Sparse
 from torchdx.graph.first_bad import not_finite
-from torchdx.instruments.nonfinite import extent_of
+from torchdx.instruments.finiteness import extent_of
 from torchdx.instruments.tensors import unseen
 
 LOOKED_AT = 100  # skipped batches looked at one by one; then ever rarer

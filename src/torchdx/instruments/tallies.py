@@ -28,6 +28,7 @@ from torchdx.events.frames import variables_of
 from torchdx.events.loop import Pass
 from torchdx.events.numbers import Numbers
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.instruments.tensors import plain
 
 FRAMES = 2  # of the user's program, nearest first
 OBJECTS = 50  # variables of a frame whose classes are read
@@ -207,8 +208,8 @@ class _Scope:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return float(value)
+    if isinstance(value, torch.Tensor):
+        return float(value.detach().item()) if plain(value) and value.numel() == 1 else None
     return float(value) if isinstance(value, numbers.Real) else None
 
 

@@ -1,10 +1,11 @@
 """How tensors are measured: unseen by the program, and only where a number can be had."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard
 
 import torch
+from torch.utils.hooks import unserializable_hook
 
 
 @contextlib.contextmanager
@@ -12,6 +13,32 @@ def unseen() -> Iterator[None]:
     """For measuring: no history, and no tensor subclass of the user's gets a say."""
     with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
         yield
+
+
+def plain(value: Any) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a tensor whose numbers can be read: dense, on one device, as it is.
+
+    Subclasses that dispatch by themselves (nested, distributed, fake tensors) are not.
+    """
+    return (
+        isinstance(value, torch.Tensor)
+        and type(value).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+        and value.layout is torch.strided
+        and not value.is_nested
+        and not value.is_meta
+        and not value.is_quantized
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
+    )
+
+
+def real_of(tensor: torch.Tensor) -> torch.Tensor:
+    """A complex tensor's two parts side by side; any other as it is."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def hook_gradient(tensor: torch.Tensor, seen: Callable[[torch.Tensor], None]) -> None:
+    """Have a tensor's gradient shown; the program may save the tensor, and hears nothing of it."""
+    tensor.register_hook(unserializable_hook(seen))  # type: ignore[no-untyped-call]
 
 
 def norms_of(tensors: list[Any]) -> list[float] | None:
@@ -45,7 +72,7 @@ def nonzero(gradients: list[Any]) -> int:
 
 def few_of(parameter: torch.Tensor, elements: int) -> torch.Tensor:
     """Some elements, evenly taken."""
-    flat = parameter.detach().reshape(-1)
+    flat = real_of(parameter.detach()).reshape(-1)
     return flat[:: max(1, flat.numel() // elements)]
 
 

@@ -49,7 +49,7 @@ def _weights(glimpse: Glimpse, names: Names) -> list[tuple[str, nn.Parameter]]:
         for parameter in call.model.parameters():
             usable = parameter.dim() > 1 and parameter.numel() and parameter.requires_grad
             name = names.of(parameter) if usable and parameter.is_floating_point() else None
-            if name is not None and type(parameter) is nn.Parameter:
+            if name is not None and type(parameter) is nn.Parameter and not parameter.is_meta:
                 found[name] = parameter
     return list(found.items())[:MAX_WEIGHTS]
 

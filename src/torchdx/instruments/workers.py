@@ -16,35 +16,27 @@ stream            whether it is an `IterableDataset`; `equal`: of the first batc
                   the share that another process had yielded too
 """
 
+import contextlib
 import inspect
 import mmap
 import os
-import random
 import struct
-import sys
-import types
 import weakref
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils.data import IterableDataset
 
 from torchdx.events.recorder import Recorder
+from torchdx.instruments.generators import GLOBAL, Place, name_of, places_of, states_of
+from torchdx.instruments.tensors import plain
 
 MOST_WORKERS = 16
 MOST_GENERATORS = 12
 PASSES = 2  # starts of one data set that are looked at
 BATCHES = 4  # of each process that are compared
-_DEPTH = 3  # data set, transform, its parts
-_OBJECTS = 200  # looked at within a data set
 _SLOT = struct.Struct("q")
-_GLOBAL = ("torch", "numpy", "random")
-_VALUES = (str, bytes, int, float, bool, type(None), torch.Tensor, torch.nn.Module)
-_PLAIN = (*_VALUES, type, types.ModuleType, types.FunctionType)  # none of these is looked into
-
-Place = tuple[Any, ...]  # attribute names and list positions, from the data set on
 
 
 class Board:
@@ -98,20 +90,23 @@ class Workers:
         self._followed: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._passes: dict[int, list[_Pass]] = {}
 
-    def starting(self, loader: Any) -> None:
-        """A loader is about to start its processes."""
+    def starting(self, loader: Any, number: int) -> None:
+        """A loader is about to start its processes; `number` is its data set's."""
+        self._next = None
         workers = getattr(loader, "num_workers", 0)
+        if len(self._passes.get(number, ())) >= PASSES:
+            return
         data = getattr(loader, "dataset", None)
         if not 2 <= workers <= MOST_WORKERS or getattr(loader, "_iterator", None) is not None:  # noqa: PLR2004
             return
-        places = [(name,) for name in _GLOBAL] + [("data", *p) for p in _places(data)]
+        places = [*GLOBAL, *(("data", *p) for p in places_of(data))]
         self._next = Board(workers, places[:MOST_GENERATORS])
 
     def started(self, iterator: Any, number: int, data: Any, line: int | None) -> None:
-        """It has: `number` is the data set's."""
+        """It has."""
         board, self._next = self._next, None
-        passes = self._passes.setdefault(number, [])
-        if board is not None and len(passes) < PASSES:
+        if board is not None:
+            passes = self._passes.setdefault(number, [])
             stream = isinstance(data, IterableDataset)
             self._followed[iterator] = new = _Pass(board, line, stream=stream)
             passes.append(new)
@@ -137,8 +132,8 @@ class Workers:
                 line=first.line,
                 loader=number,
                 workers=first.board.workers,
-                alike=sorted(map(_name, alike)),
-                anew=None if anew is None else sorted(map(_name, anew)),
+                alike=sorted(map(name_of, alike)),
+                anew=None if anew is None else sorted(map(name_of, anew)),
                 stream=first.stream,
                 equal=first.equal if first.stream else None,
             )
@@ -148,22 +143,27 @@ class Workers:
         board = self._next
         if board is None or os.getpid() == self._pid:
             return original(*args, **kwargs)
-        bound = inspect.signature(original).bind(*args, **kwargs)
-        given = bound.arguments
-        if not {"dataset", "data_queue", "init_fn", "worker_id"} <= given.keys():
-            return original(*args, **kwargs)
-        data, worker, init = given["dataset"], given["worker_id"], given["init_fn"]
+        with contextlib.suppress(Exception):  # the process works on, unwatched
+            args, kwargs = _watched(board, original, args, kwargs)
+        return original(*args, **kwargs)
 
-        def prepare(worker_id: int) -> None:
-            if init is not None:
-                init(worker_id)
-            board.write(worker, 0, _states(data, board.places))
 
-        given["init_fn"] = prepare
-        given["data_queue"] = _Queue(
-            given["data_queue"], lambda: board.write(worker, 1, _states(data, board.places))
-        )
-        return original(*bound.args, **bound.kwargs)
+def _watched(board: Board, original: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of torch's loop, with an `init_fn` and a queue that write states down."""
+    bound = inspect.signature(original).bind(*args, **kwargs)
+    given = bound.arguments
+    data, worker, init = given["dataset"], given["worker_id"], given["init_fn"]
+
+    def prepare(worker_id: int) -> None:
+        if init is not None:
+            init(worker_id)
+        board.write(worker, 0, states_of(data, board.places))
+
+    def first() -> None:
+        board.write(worker, 1, states_of(data, board.places))
+
+    given["init_fn"], given["data_queue"] = prepare, _Queue(given["data_queue"], first)
+    return bound.args, bound.kwargs
 
 
 class _Queue:
@@ -205,12 +205,12 @@ class _Pass:
         if self.batches >= BATCHES * self.board.workers:
             return
         rows = _first_tensor(batch)
-        if rows is None or rows.device.type != "cpu" or not rows.numel():
+        if rows is None or rows.device.type != "cpu" or not (plain(rows) and rows.numel()):
             return
         worker = self.batches % self.board.workers
         self.batches += 1
         with torch.no_grad():
-            digest = hash(bytes(rows.detach().contiguous().view(torch.uint8).numpy()))
+            digest = hash(bytes(rows.detach().reshape(-1).view(torch.uint8).numpy()))
         self._equal += self._seen.setdefault(digest, worker) != worker
 
 
@@ -227,88 +227,3 @@ def _first_tensor(batch: Any) -> torch.Tensor | None:
         return next((item for item in items if isinstance(item, torch.Tensor)), None)
     except TypeError:
         return None
-
-
-def _places(data: Any) -> Iterator[Place]:
-    """Where a data set holds generators of its own."""
-    seen: set[int] = set()
-    layer: list[tuple[Place, Any]] = [((), data)]
-    for _ in range(_DEPTH + 1):
-        below: list[tuple[Place, Any]] = []
-        for place, thing in layer:
-            if id(thing) in seen or len(seen) > _OBJECTS:
-                continue
-            seen.add(id(thing))
-            if _state(thing) is not None:
-                yield place
-            else:
-                below += [((*place, key), value) for key, value in _within(thing)]
-        layer = below
-
-
-def _within(thing: Any) -> Iterator[tuple[Any, Any]]:
-    """What an object holds; what a list among it holds counts as its own."""
-    own = None if isinstance(thing, _PLAIN) else getattr(thing, "__dict__", None)
-    for name, value in list(own.items()) if isinstance(own, dict) else ():
-        if isinstance(value, list | tuple) and len(value) <= _OBJECTS // 10:
-            yield from (((name, index), item) for index, item in enumerate(value))
-        elif not isinstance(value, _PLAIN):
-            yield name, value
-
-
-def _follow(data: Any, place: Place) -> Any:
-    for step in place:
-        name, index = step if isinstance(step, tuple) else (step, None)
-        data = getattr(data, "__dict__", {}).get(name)
-        data = data[index] if index is not None and data is not None else data
-    return data
-
-
-def _states(data: Any, places: list[Place]) -> list[int]:
-    """A number for each generator's state; zero where it is gone. Never raises."""
-    found = []
-    for place in places:
-        try:
-            thing = place[0] if place[0] in _GLOBAL else _follow(data, place[1:])
-            raw = _state(thing)
-        except Exception:  # noqa: BLE001  # the loader's process must not notice
-            raw = None
-        found.append(0 if raw is None else zlib.crc32(raw) + 1)
-    return found
-
-
-def _state(thing: Any) -> bytes | None:
-    """The state of a generator, or of the global one of that name; None for anything else."""
-    numpy = sys.modules.get("numpy")
-    if isinstance(thing, str):
-        return _global(thing, numpy)
-    if isinstance(thing, torch.Generator):
-        return bytes(thing.get_state().numpy())
-    if isinstance(thing, random.Random):
-        return repr(thing.getstate()).encode()
-    if numpy is not None and isinstance(thing, numpy.random.RandomState):
-        return _of_numpy(thing.get_state())
-    if numpy is not None and isinstance(thing, numpy.random.Generator):
-        return repr(thing.bit_generator.state).encode()
-    return None
-
-
-def _global(name: str, numpy: Any) -> bytes | None:
-    if name == "torch":
-        return bytes(torch.get_rng_state().numpy())
-    if name == "random":
-        return repr(random.getstate()).encode()
-    if name == "numpy" and numpy is not None:
-        return _of_numpy(numpy.random.get_state())
-    return None
-
-
-def _of_numpy(state: Any) -> bytes:
-    return bytes(state[1].tobytes()) + repr(state[2:]).encode()
-
-
-def _name(place: Place) -> str:
-    if place[0] in _GLOBAL:
-        return {"torch": "torch's", "numpy": "numpy's", "random": "Python's"}[place[0]]
-    steps = (f"{s[0]}[{s[1]}]" if isinstance(s, tuple) else s for s in place[1:])
-    return ".".join(steps)

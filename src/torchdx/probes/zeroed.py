@@ -41,6 +41,8 @@ def zeroed(subject: Subject) -> Zeroed:
         double.set_mode("evaluation")
         inputs = _inputs(double)
         rows = double.rows
+        if rows < 2:  # noqa: PLR2004  # nothing to exchange
+            raise CannotMeasure("the batch has a single row")
         plain, loss = _ask(double, {})
         _, without = _ask(double, {i: torch.zeros_like(t) for i, t in inputs.items()})
         turned = {i: t.roll(1, 0) if t.dim() and len(t) == rows else t for i, t in inputs.items()}

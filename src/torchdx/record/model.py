@@ -4,206 +4,37 @@
 lists them. Nothing here imports torch.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torchdx.graph.model import Edge, Line, LossGraph, Node
-
-Json = Mapping[str, Any]
-Series = list[tuple[int, float]]  # (step, value), in the order of steps
-
-# torch's optimizers whose update does not change when the loss is multiplied by a constant
-# (up to `eps`): Kingma & Ba 2015, section 2.1, for Adam; the others divide by gradient sizes too.
-SCALE_FREE = frozenset(
-    "Adam AdamW NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop Adafactor SparseAdam Lion "
-    "Muon AdamW8bit Adam8bit PagedAdamW".split()
+from torchdx.record.parts import (
+    Cut,
+    Event,
+    Json,
+    Look,
+    Model,
+    Optimizer,
+    Phase,
+    Scheduler,
+    StepShape,
 )
 
+__all__ = [
+    "Cut",
+    "Event",
+    "Json",
+    "Look",
+    "Model",
+    "Optimizer",
+    "Phase",
+    "Record",
+    "Scheduler",
+    "Series",
+    "StepShape",
+]
 
-@dataclass
-class Model:
-    """A module that no other module holds, as first seen.
-
-    parameters  name -> shape; `trainable` names those that required a gradient then
-    modules     name -> class, the model itself as ``""``
-    own         module -> the parameters that it holds itself
-    lines       module -> where it was made or given to its holder
-    user        the modules whose class is written in the user's program
-    late        parameters that came after it was first seen
-    """
-
-    id: int
-    cls: str
-    line: Line | None
-    parameters: dict[str, tuple[int, ...]]
-    trainable: frozenset[str]
-    modules: dict[str, str]
-    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    lines: dict[str, Line | None] = field(default_factory=dict)
-    user: frozenset[str] = frozenset()
-    late: frozenset[str] = frozenset()
-
-    def within(self, module: str) -> set[str]:
-        """The parameters of a module and of all that it holds."""
-        inner = module + "." if module else ""
-        found = (p for m, p in self.own.items() if m == module or m.startswith(inner))
-        return {name for names in found for name in names}
-
-
-@dataclass
-class Optimizer:
-    """An optimizer and what it was given.
-
-    step      optimizer steps (of any optimizer) done when it was made
-    trained   optimizer id -> steps that it had already done on some of the same parameters
-    loader    number of the data loader in use when it first stepped, 0 when none
-    """
-
-    id: int
-    cls: str
-    line: Line | None
-    step: int
-    defaults: dict[str, Any]
-    parameters: tuple[str, ...]
-    frozen: frozenset[str]
-    trained: dict[int, int]
-    steps: int = 0
-    loader: int = 0
-    first_loss: float | None = None
-    lrs: list[tuple[int, float]] = field(default_factory=list)
-
-    @property
-    def scale_free(self) -> bool:
-        """Whether a constant factor on the loss leaves its updates as they are."""
-        return self.cls in SCALE_FREE
-
-
-@dataclass(frozen=True)
-class Look:
-    """One optimizer step measured closely.
-
-    step         of this optimizer, from 1
-    parameters   how many it holds; of these `none` had no gradient when it stepped, `zero` zeros
-    changed      how many parameters it changed
-    stale        how many still held the gradient of the step before (nothing cleared it)
-    grad_norm, weight_norm, update_norm   Euclidean, over all its parameters; None when not measured
-    edited       whether the program changed gradients between its last backward and the step
-    """
-
-    optimizer: int
-    step: int
-    parameters: int
-    none: int
-    zero: int
-    changed: int
-    stale: int
-    grad_norm: float | None
-    weight_norm: float | None
-    update_norm: float | None
-    line: Line | None
-    edited: bool = False
-
-
-@dataclass(frozen=True)
-class StepShape:
-    """What happened in a step, in order: (kind, line, subject) of `data zero backward clip ...`.
-
-    The subject is an optimizer's id for `zero` and `step` (0: cleared through a module), a graph's
-    key for `backward`.
-    """
-
-    id: int
-    optimizer: int
-    events: tuple[tuple[str, Line | None, int], ...]
-
-    def count(self, kind: str) -> int:
-        """How many events of a kind."""
-        return sum(event[0] == kind for event in self.events)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One pass over a data loader, or one stretch without gradients where there is no loader.
-
-    training    the model's mode at its forwards (None: no forward seen)
-    active      how many of its dropout and batch-norm modules were in training mode then
-    accuracy, loss   what the model predicted against the labels of the batches, where both were
-                seen (loss: mean cross-entropy, or mean squared error)
-    model       path of the model that was called
-    at          backward passes done when it began; `during`: between its first batch and last
-    chosen      whether the program had set training mode since the last backward pass
-    inputs      a number for the first rows that the model was given, 0 when not taken; `repeated`
-                whether it was given the same twice running
-    complete    whether the loader came to its end; `size`: rows of its first batch, 0 when unknown
-    """
-
-    loader: int
-    step: int
-    batches: int
-    backwards: int
-    steps: int
-    shuffled: bool
-    training: bool | None
-    active: int
-    no_grad: bool
-    accuracy: float | None
-    loss: float | None
-    rows: int
-    line: Line | None
-    model: str = ""
-    at: int = 0
-    during: int = 0
-    chosen: bool = False
-    inputs: int = 0
-    repeated: bool = False
-    complete: bool = False
-    size: int = 0
-
-    @property
-    def validation(self) -> bool:
-        """Whether the model was run in it and nothing was learnt from it."""
-        return self.backwards == 0 and self.steps == 0 and self.training is not None
-
-
-@dataclass
-class Scheduler:
-    """A learning-rate scheduler: how it was made and when it stepped.
-
-    calls       of `step`, the one in its constructor left out; `per_step` of them came after
-                exactly one optimizer step since the call before
-    settings    its own numbers (`T_max`, `step_size`, `gamma`, ...)
-    """
-
-    id: int
-    cls: str
-    optimizer: int
-    line: Line | None
-    step: int
-    settings: dict[str, Any]
-    calls: int = 0
-    per_step: int = 0
-    called_at: Line | None = None
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A tensor with history left the graph: `op` on a tensor that `upstream` parameters made."""
-
-    op: str
-    line: Line | None
-    upstream: tuple[str, ...]
-    scalar: bool
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened once, with what is known about it in `facts`."""
-
-    kind: str
-    step: int
-    line: Line | None
-    facts: Json
+Series = list[tuple[int, float]]  # (step, value), in the order of steps
 
 
 @dataclass
@@ -293,8 +124,8 @@ class Record:
         return next((m.modules[path] for m in self.models if path in m.modules), "")
 
     def line(self, number: int | None) -> Line | None:
-        """The line that an event names by its number."""
-        return self._line(number)
+        """The line that an entry names by its number."""
+        return None if number is None else self.lines.get(number)
 
     def shapes_of(self, optimizer: int) -> list[tuple[StepShape, int]]:
         """The step shapes of an optimizer with how often each was seen, commonest first."""
@@ -305,9 +136,6 @@ class Record:
     def looks_of(self, optimizer: int) -> list[Look]:
         """The measured steps of an optimizer, in order."""
         return [look for look in self.looks if look.optimizer == optimizer]
-
-    def _line(self, number: int | None) -> Line | None:
-        return None if number is None else self.lines.get(number)
 
     def _on_line(self, entry: Json) -> None:
         self.lines[entry["id"]] = Line(
@@ -326,7 +154,7 @@ class Record:
     def _on_model(self, entry: Json) -> None:
         parameters = {name: tuple(shape) for name, shape, _ in entry["params"]}
         trainable = frozenset(name for name, _, grad in entry["params"] if grad)
-        line = self._line(entry.get("line"))
+        line = self.line(entry.get("line"))
         known = next((m for m in self.models if m.id == entry["id"]), None)
         late = (
             frozenset() if known is None else known.late | (set(parameters) - set(known.parameters))
@@ -339,7 +167,7 @@ class Record:
             trainable=trainable,
             modules=dict(entry["modules"]),
             own={module: tuple(names) for module, names in entry.get("own", {}).items()},
-            lines={module: self._line(n) for module, n in entry.get("lines", {}).items()},
+            lines={module: self.line(n) for module, n in entry.get("lines", {}).items()},
             user=frozenset(entry.get("user", ())),
             late=late,
         )
@@ -350,7 +178,7 @@ class Record:
         self.optimizers[entry["id"]] = Optimizer(
             id=entry["id"],
             cls=entry["cls"],
-            line=self._line(entry.get("line")),
+            line=self.line(entry.get("line")),
             step=entry["step"],
             defaults=entry["defaults"],
             parameters=tuple(entry["params"]),
@@ -372,7 +200,7 @@ class Record:
         self.graphs[entry["key"]] = LossGraph(
             key=entry["key"],
             nodes=nodes,
-            backward=self._line(entry.get("line")),
+            backward=self.line(entry.get("line")),
             step=entry["step"] if known is None else known.step,
             opaque=entry.get("opaque", ""),
         )
@@ -386,7 +214,7 @@ class Record:
             saved=raw.get("saved", {}),
             inputs=tuple(None if i is None else Edge(*i) for i in raw.get("in", ())),
             leaf=raw.get("leaf"),
-            line=self._line(raw.get("line")),
+            line=self.line(raw.get("line")),
             via=raw.get("via", ""),
         )
 
@@ -399,32 +227,32 @@ class Record:
 
     def _on_look(self, entry: Json) -> None:
         facts = {key: value for key, value in entry.items() if key not in {"e", "line"}}
-        self.looks.append(Look(**facts, line=self._line(entry.get("line"))))
+        self.looks.append(Look(**facts, line=self.line(entry.get("line"))))
 
     def _on_shape(self, entry: Json) -> None:
-        events = tuple((kind, self._line(line), about) for kind, line, about in entry["events"])
+        events = tuple((kind, self.line(line), about) for kind, line, about in entry["events"])
         self.shapes[entry["id"]] = StepShape(entry["id"], entry["optimizer"], events)
 
     def _on_phase(self, entry: Json) -> None:
         facts = {key: value for key, value in entry.items() if key not in {"e", "line"}}
-        self.phases.append(Phase(**facts, line=self._line(entry.get("line"))))
+        self.phases.append(Phase(**facts, line=self.line(entry.get("line"))))
 
     def _on_scheduler(self, entry: Json) -> None:
         self.schedulers[entry["id"]] = Scheduler(
             id=entry["id"],
             cls=entry["cls"],
             optimizer=entry["optimizer"],
-            line=self._line(entry.get("line")),
+            line=self.line(entry.get("line")),
             step=entry["step"],
             settings=entry["settings"],
         )
 
     def _on_cut(self, entry: Json) -> None:
-        line = self._line(entry.get("line"))
+        line = self.line(entry.get("line"))
         self.cuts.append(Cut(entry["op"], line, tuple(entry["upstream"]), entry["scalar"]))
 
     def _on_event(self, entry: Json) -> None:
-        line = self._line(entry.get("line"))
+        line = self.line(entry.get("line"))
         self.events.append(Event(entry["kind"], entry["step"], line, entry["facts"]))
 
     def _on_steps(self, entry: Json) -> None:
@@ -449,4 +277,4 @@ class Record:
         for key, (calls, per_step, line) in entry["schedulers"].items():
             scheduler = self.schedulers[int(key)]
             scheduler.calls, scheduler.per_step = calls, per_step
-            scheduler.called_at = self._line(line)
+            scheduler.called_at = self.line(line)

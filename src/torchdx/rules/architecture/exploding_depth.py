@@ -116,7 +116,11 @@ def _finding(record: Record, growth: _Growth, worse: float | None, *, lost: bool
             Excluded("A05", "largest gain of a layer's weights", round(growth.gain, 3), SOUND),
         ),
         prescriptions=(
-            Prescription("norm", "put a norm at the entry of each block", way[1].place),
+            Prescription(
+                "norm",
+                "put a norm at the entry of each block",
+                where=", ".join(stage.place for stage in way[1:]),
+            ),
             Prescription("scale", f"scale each block's result by {len(way) ** -0.5:.2g}"),
         ),
     )

@@ -140,12 +140,11 @@ def _finding(record: Record, pairs: list[Pair], whole: LossGraph | None) -> Find
             Evidence("non-linear operations between the layers", 0, 1),
             Evidence("width of the middle", lower.outputs, min(lower.inputs, upper.outputs)),
         ),
-        prescriptions=tuple(
+        prescriptions=(
             Prescription(
                 "activation",
-                f"put a ReLU between {below_.layer} and {above.layer}",
-                where=above.layer,
-            )
-            for below_, above in pairs
+                f"put a ReLU between {', '.join(f'{a.layer} and {b.layer}' for a, b in pairs)}",
+                where=", ".join(b.layer for _, b in pairs),
+            ),
         ),
     )

@@ -84,6 +84,7 @@ def _turned(graph: LossGraph, layer: Linear) -> bool:
 def _finding(record: Record, found: list[_Alike]) -> Finding:
     worst = found[0]
     stage = worst.stage
+    places = ", ".join(alike.stage.place for alike in found)
     if worst.still:
         text = f"all weights of {stage.place} are 0, and after {worst.at - 1} steps still are"
     else:
@@ -105,9 +106,8 @@ def _finding(record: Record, found: list[_Alike]) -> Finding:
         excluded=(
             Excluded("A02", "share of units never above zero", _dead(record, stage.place), 1.0),
         ),
-        prescriptions=tuple(
-            Prescription("reinit", f"draw the weights of {a.stage.place} at random", a.stage.place)
-            for a in found
+        prescriptions=(
+            Prescription("reinit", f"draw the weights of {places} at random", where=places),
         ),
     )
 

@@ -125,6 +125,7 @@ def _finding(record: Record, seen: _Slope, wait: float) -> Finding:
     first, count = seen.layers[0], len(seen.layers) - 1
     ops = sorted(set().union(*(s.through for s in seen.layers[:-1])) & SATURATING)
     kind = " and ".join(op.lower() for op in ops)
+    places = ", ".join(stage.place for stage in seen.layers[:-1])
     plain = wait >= STUCK and seen.left <= NOTHING
     text = (
         f"{count} layers in a row end in {kind}, and each leaves {seen.slope:.2g} of the gradient: "
@@ -148,7 +149,7 @@ def _finding(record: Record, seen: _Slope, wait: float) -> Finding:
             Excluded("A06", "what the weights make of the gradient", round(seen.weights, 3), 1.0),
         ),
         prescriptions=(
-            Prescription("activation", f"use ReLU in place of {kind}", first.place, "ReLU"),
+            Prescription("activation", f"use ReLU in place of {kind}", places, "ReLU"),
             Prescription("norm", "put a norm in front of each activation", first.place),
         ),
     )

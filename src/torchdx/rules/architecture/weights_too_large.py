@@ -90,6 +90,17 @@ def saturated(record: Record, stage: Stage) -> float:
     return stage.begun(record, signal) or 0.0
 
 
+def _redrawn(found: list[_Large]) -> Prescription:
+    """All of them at once: with one of them as it is, the others would not show."""
+    texts = [
+        f"of {large.stage.place} with deviation {large.stage.fan_in**-0.5:.2g} to "
+        f"{(2 / large.stage.fan_in) ** 0.5:.2g}"
+        for large in found
+    ]
+    places = ", ".join(large.stage.place for large in found)
+    return Prescription("reinit", "draw the weights " + ", ".join(texts), places, "he_normal")
+
+
 def _finding(record: Record, found: list[_Large], worse: float, full: float) -> Finding:
     first = found[0]
     text = (
@@ -116,16 +127,7 @@ def _finding(record: Record, found: list[_Large], worse: float, full: float) -> 
         confirm="" if plain else "with torch's default weights the first loss is that of a guess",
         evidence=tuple(evidence),
         excluded=_rivals(record, first),
-        prescriptions=tuple(
-            Prescription(
-                "reinit",
-                f"draw the weights of {large.stage.place} with deviation "
-                f"{large.stage.fan_in**-0.5:.2g} to {(2 / large.stage.fan_in) ** 0.5:.2g}",
-                large.stage.place,
-                "he_normal",
-            )
-            for large in found
-        ),
+        prescriptions=(_redrawn(found),),
     )
 
 

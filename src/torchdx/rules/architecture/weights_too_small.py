@@ -46,11 +46,13 @@ class _Faded(NamedTuple):
     """The first small layer, else the smallest: its weights over those that keep a signal's size.
 
     product   of this ratio over all layers but the last
+    places    of all small layers; of the smallest, where none is small by itself
     """
 
     stage: Stage
     ratio: float
     product: float
+    places: str
 
 
 @rule("A06", "weights-too-small", silences="A13 D06 O02 A08 A03 O15")
@@ -83,7 +85,8 @@ def faded_in(record: Record, way: list[Stage]) -> _Faded | None:
         return None
     small = [pair for pair in ratios if pair[0] <= SMALL]
     least, stage = small[0] if small else min(ratios, key=lambda pair: pair[0])
-    return _Faded(stage, least, math.prod(min(ratio, 1.0) for ratio, _ in ratios))
+    places = ", ".join(each.place for _, each in small) or stage.place
+    return _Faded(stage, least, math.prod(min(ratio, 1.0) for ratio, _ in ratios), places)
 
 
 def _given(record: Record, first: Stage) -> float:
@@ -123,7 +126,7 @@ def _finding(record: Record, way: list[Stage], faded: _Faded, wait: float, given
                 "reinit",
                 f"draw the weights with deviation root of 2 / inputs: "
                 f"{(2 / faded.stage.fan_in) ** 0.5:.2g} in {faded.stage.place}",
-                faded.stage.place,
+                faded.places,
                 "he_normal",
             ),
         ),

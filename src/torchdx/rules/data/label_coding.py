@@ -63,7 +63,13 @@ def _beyond(asked: Json) -> Finding | None:
             Evidence("least target", low, 0.0),
             Evidence("greatest target", high, 1.0),
         ),
-        prescriptions=(Prescription("recode", "map the two codes to 0 and 1"),),
+        prescriptions=(
+            Prescription(
+                "recode",
+                "map the two codes to 0 and 1",
+                to=f"{low:g}:0, {high:g}:1" if asked["distinct"] == 2 else "",  # noqa: PLR2004
+            ),
+        ),
     )
 
 
@@ -97,7 +103,11 @@ def _shifted(asked: Json) -> Finding | None:
             Evidence(f"rows that asked for output {end}", 0, round(mean)),
         ),
         prescriptions=(
-            Prescription("recode", "number the classes from 0, and ignore none of them"),
+            Prescription(
+                "recode",
+                "number the classes from 0, and ignore none of them",
+                to="+1" if code < 0 else "-1",
+            ),
         ),
         confirm="whether a row that is passed over has a label in the data",
     )

@@ -1,6 +1,7 @@
 """How long an epoch was, and how the learning rate went: what the rules on schedulers share."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from torchdx.record.model import Optimizer, Record, Scheduler
 
@@ -15,6 +16,14 @@ def epochs_of(record: Record, optimizer: Optimizer) -> int | None:
     validated = {p.step for p in since if p.validation and p.step > optimizer.step}
     seen = max([*passes.values(), len(validated)], default=0)
     return seen or None
+
+
+def epoch_length(record: Record, schedulers: Sequence[Scheduler]) -> str:
+    """Optimizer steps of an epoch, for a prescription: empty where epochs do not show."""
+    optimizer = record.optimizers[schedulers[0].optimizer]
+    epochs = epochs_of(record, optimizer)
+    steps = max(steps_since(record, scheduler) for scheduler in schedulers)
+    return str(max(1, round(steps / epochs))) if epochs else ""
 
 
 def steps_since(record: Record, scheduler: Scheduler) -> int:

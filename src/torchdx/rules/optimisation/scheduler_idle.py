@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from torchdx.record.model import Record, Scheduler
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Severity, rule
-from torchdx.rules.optimisation.pace import epochs_of, steps_since
+from torchdx.rules.optimisation.pace import epoch_length, epochs_of, steps_since
 
 STEPS = 20  # of the optimizer since the scheduler was made; fewer may be a trial run
 EPOCHS = 4  # from here on a schedule by epochs has had its turns, without doubt
@@ -37,12 +37,13 @@ def check(record: Record) -> Iterator[Answer]:
             continue
         if any(s.cls in APART for s in own):
             continue
-        finding = _rebuilt(own) or _never_stepped(record, own)
+        finding = _rebuilt(record, own) or _never_stepped(record, own)
         if finding is not None:
             yield finding
 
 
-def _rebuilt(own: list[Scheduler]) -> Finding | None:
+def _rebuilt(record: Record, own: list[Scheduler]) -> Finding | None:
+    length = epoch_length(record, own)
     lines = [str(s.line) for s in own]
     if len(own) < REBUILT or len(set(lines)) > 1 or max(s.calls for s in own) > 1:
         return None
@@ -52,6 +53,7 @@ def _rebuilt(own: list[Scheduler]) -> Finding | None:
         "each time, so that it always began again",
         Evidence("schedulers made for one optimizer", len(own), 1),
         "fault",
+        length,
     )
 
 
@@ -66,10 +68,13 @@ def _never_stepped(record: Record, own: list[Scheduler]) -> Finding | None:
         f"the step of this {own[0].cls} was never called in {steps} optimizer steps{in_epochs}",
         Evidence("calls of its step", 0, epochs or steps),
         "fault" if epochs and epochs >= EPOCHS else "suspicion",
+        epoch_length(record, own),
     )
 
 
-def _finding(scheduler: Scheduler, what: str, evidence: Evidence, severity: Severity) -> Finding:
+def _finding(
+    scheduler: Scheduler, what: str, evidence: Evidence, severity: Severity, length: str
+) -> Finding:
     return Finding(
         text=f"{what}; the learning rate stayed the same",
         line=scheduler.line,
@@ -82,6 +87,7 @@ def _finding(scheduler: Scheduler, what: str, evidence: Evidence, severity: Seve
                 "scheduler",
                 "make the scheduler once and call `scheduler.step()` at the end of each epoch",
                 where=scheduler.cls,
+                to=length,
             ),
         ),
     )

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from torchdx.record.model import Optimizer, Record, Scheduler
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Severity, rule
-from torchdx.rules.optimisation.pace import epochs_of, low_since, steps_since
+from torchdx.rules.optimisation.pace import epoch_length, epochs_of, low_since, steps_since
 
 PER_STEP = 0.8  # calls per optimizer step: a skipped one now and then (AMP) leaves it "each step"
 STEPS = 20  # fewer say nothing of the pace
@@ -41,12 +41,13 @@ def check(record: Record) -> Iterator[Answer]:
             continue
         if epochs is not None and steps < 2 * epochs:  # an epoch is a step: whole-data gradients
             continue
-        finding = _dead(scheduler, optimizer) or _swinging(scheduler, steps, epochs)
+        length = epoch_length(record, [scheduler])
+        finding = _dead(scheduler, optimizer, length) or _swinging(scheduler, steps, epochs, length)
         if finding is not None:
             yield finding
 
 
-def _dead(scheduler: Scheduler, optimizer: Optimizer) -> Finding | None:
+def _dead(scheduler: Scheduler, optimizer: Optimizer, length: str) -> Finding | None:
     since = low_since(optimizer, DEAD)
     if since is None or optimizer.steps - since < DEAD_SHARE * optimizer.steps:
         return None
@@ -61,10 +62,11 @@ def _dead(scheduler: Scheduler, optimizer: Optimizer) -> Finding | None:
             optimizer.steps,
         ),
         "fault",
+        length,
     )
 
 
-def _swinging(scheduler: Scheduler, steps: int, epochs: int | None) -> Finding | None:
+def _swinging(scheduler: Scheduler, steps: int, epochs: int | None, epoch: str) -> Finding | None:
     length = scheduler.settings.get("T_max")
     if scheduler.cls != "CosineAnnealingLR" or not isinstance(length, int) or epochs is None:
         return None
@@ -77,10 +79,13 @@ def _swinging(scheduler: Scheduler, steps: int, epochs: int | None) -> Finding |
         "epochs",
         Evidence("steps in which the rate goes down and up again", 2 * length, steps // epochs),
         "fault" if length <= epochs else "suspicion",
+        epoch,
     )
 
 
-def _finding(scheduler: Scheduler, effect: str, evidence: Evidence, severity: Severity) -> Finding:
+def _finding(
+    scheduler: Scheduler, effect: str, evidence: Evidence, severity: Severity, epoch: str
+) -> Finding:
     return Finding(
         text=f"{scheduler.cls} was advanced after every batch ({scheduler.calls} calls): {effect}",
         line=scheduler.called_at or scheduler.line,
@@ -93,6 +98,7 @@ def _finding(scheduler: Scheduler, effect: str, evidence: Evidence, severity: Se
                 "scheduler",
                 "call `scheduler.step()` once per epoch, or give its lengths in steps",
                 where=scheduler.cls,
+                to=epoch,
             ),
         ),
     )

@@ -26,7 +26,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 BACKWARDS = 10  # without any optimizer: fewer passes may be a look at gradients (own choice)
 OTHERS_STEPS = 50  # of the other optimizers, before one that waits is told (own choice)
 
-_STEP = Prescription("step", "call `optimizer.step()` after `loss.backward()`")
+_TEXT = "call `optimizer.step()` after `loss.backward()`"
 
 
 @rule("O03", "step-missing")
@@ -63,7 +63,7 @@ def _none_at_all(record: Record, event: Event) -> Iterator[Answer]:
             Evidence("parameters changed since the first backward", 0, of),
             Evidence("optimizer steps", 0, backwards),
         ),
-        prescriptions=(_STEP,),
+        prescriptions=(Prescription("step", _TEXT),),
     )
 
 
@@ -98,5 +98,5 @@ def _waiting(optimizer: Optimizer, steps: int) -> Finding:
         severity="suspicion",
         confirm="whether its parameters are to be trained later",
         evidence=(Evidence("steps of this optimizer", 0, steps),),
-        prescriptions=(_STEP,),
+        prescriptions=(Prescription("step", _TEXT, where=f"optimizer {optimizer.id}"),),
     )

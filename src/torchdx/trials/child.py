@@ -1,0 +1,136 @@
+"""What runs in the process of one arm: the program, treated, watched, and examined at its end.
+
+    python -m torchdx.trials.child SPEC.json
+
+`SPEC.json` is what `Plan.spec` gives, with `scratch`, `record` and `result`: the folder that the
+program runs in, and the files that are written.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from torchdx.boot import program
+from torchdx.boot.session import Options, Session
+from torchdx.errors import CallError
+from torchdx.rules.base import Prescription
+from torchdx.trials.surroundings import Redirecting, limit_memory
+
+
+def main(path: str) -> int:
+    """Run the arm of a file; returns the program's own status."""
+    spec = json.loads(Path(path).read_text())
+    arm = _Arm(spec)
+    try:
+        status = arm.run()
+    except CallError as error:
+        print(f"torchdx: {error}", file=sys.stderr)  # noqa: T201
+        status = 2
+        arm.result["error"] = str(error)
+    arm.write(status)
+    return status
+
+
+class _Arm:
+    """One arm at work."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.result: dict[str, Any] = {"arm": spec["arm"], "seed": spec["seed"]}
+        self._written = False
+        self._open = open  # before it is redirected
+
+    def run(self) -> int:
+        spec, scratch = self.spec, Path(self.spec["scratch"])
+        limit_memory(spec["memory_gb"])
+        os.chdir(scratch)
+        self._redirecting = Redirecting(scratch, (Path(spec["record"]).parent,))
+        self._observe()
+        self._redirecting.begin()
+        status = self._program()
+        self._examine()
+        self._session.ended_with(status)
+        self._session.end()
+        return status
+
+    def _observe(self) -> None:
+        """Open the site, and watch what runs there."""
+        import torch  # noqa: PLC0415  # from here on
+
+        from torchdx.treatments.base import all_treatments  # noqa: PLC0415
+        from torchdx.treatments.site import Site  # noqa: PLC0415
+        from torchdx.trials.examiner import Examiner  # noqa: PLC0415
+        from torchdx.trials.seeding import Seeding  # noqa: PLC0415
+        from torchdx.trials.stopping import Stopping  # noqa: PLC0415
+
+        spec = self.spec
+        self._redirecting.torch_too(torch)
+        self._site = Site()
+        Seeding(self._site, spec["seed"], reseed=spec["reseed"])
+        known = all_treatments()
+        for stated in spec["prescriptions"]:
+            prescription = Prescription(**stated)
+            known[prescription.change].install(self._site, prescription)
+        folder = str(Path(spec["cwd"])) if spec["module"] else self._folder()
+        facts = {"argv": spec["argv"], "module": spec["module"], "folder": folder, "trial": True}
+        options = Options(quiet=True, budget=spec["budget"])
+        self._session = Session(Path(spec["record"]), options, facts)
+        self._session.begin()
+        self._examiner = Examiner(spec["examined"])
+        self._session.observer.listen(self._examiner)
+        self._stopping = Stopping(self._site, spec["steps"], self._at_last)
+
+    def _folder(self) -> str:
+        return str((Path(self.spec["cwd"]) / self.spec["argv"][0]).resolve().parent)
+
+    def _program(self) -> int:
+        """Run it; what it raises is kept for the table."""
+        target, *rest = self.spec["argv"]
+        if not self.spec["module"]:
+            target = str(Path(self.spec["cwd"]) / target)
+        began, used = time.monotonic(), time.thread_time()
+        sys.excepthook = self._raised
+        status = program.run(program.Program(target, self.spec["module"], tuple(rest)))
+        self.result |= {"seconds": time.monotonic() - began, "cpu_s": time.thread_time() - used}
+        return 0 if self._stopping.raised else status
+
+    def _raised(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if self._stopping.raised:
+            return
+        self.result["error"] = f"{kind.__name__}: {error}"[:500]
+        traceback.print_exception(kind, error, trace)
+
+    def _examine(self) -> None:
+        from torchdx.observer import resting  # noqa: PLC0415  # torch is there by now
+
+        with resting():
+            self.result["scores"] = self._examiner.examine()
+        self.result["acted"] = self._site.acted
+        self.result |= {"made": self._stopping.made, "stopped": self._stopping.raised > 0}
+        self._site.close()
+
+    def _at_last(self) -> None:
+        """The program catches every end: write down what there is."""
+        self._examine()
+        self._session.end()
+        self.write(0)
+
+    def write(self, status: int) -> None:
+        """The result in one piece, or not at all."""
+        if self._written:
+            return
+        self._written = True
+        self.result |= {"status": status, "elsewhere": self._redirecting.written}
+        place = Path(self.spec["result"])
+        partial = place.with_suffix(".part")
+        with self._open(partial, "w") as file:
+            json.dump(self.result, file)
+        partial.rename(place)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,5 @@
+"""How prescriptions are written into the user's lines: one file a family of changes."""
+
+from torchdx.trials.editors import loop, loss
+
+__all__ = ["loop", "loss"]

@@ -1,0 +1,1 @@
+"""Edits of the loop: what is called, and in which order."""

@@ -1,0 +1,86 @@
+"""By what number the arms of a trial are compared: fixed before the treated arms are looked at.
+
+What is chosen depends on the arm as it is and on the treatment alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torchdx.record.model import Phase, Record
+from torchdx.treatments.base import JudgedOn
+
+ENOUGH = 64  # validation rows below which one of them is worth more than 1.5 points
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of an arm.
+
+    key     under which the arm's scores have it; `words` for a person, `unit` likewise
+    higher  whether more of it is better
+    counts  the smallest difference that matters to anyone; relative to the arm as it is where
+            `relative`
+    """
+
+    key: str
+    words: str
+    unit: str
+    higher: bool
+    counts: float
+    relative: bool = False
+
+
+_LISTED = (
+    Measure("rows.loss", "loss of rows trained on, by the final model", "nats", False, 0.02),  # noqa: FBT003
+    Measure("rows.explained", "variance explained of rows trained on", "", True, 0.02),  # noqa: FBT003
+    Measure("rows.value", "the program's own loss, by the final model", "", False, 0.05, True),  # noqa: FBT003
+    Measure("rows.accuracy", "accuracy on rows trained on", "", True, 0.01),  # noqa: FBT003
+    Measure("validation.accuracy", "accuracy on its validation rows", "", True, 0.01),  # noqa: FBT003
+    Measure("validation.loss", "loss of its validation rows", "", False, 0.05, True),  # noqa: FBT003
+    Measure("training.loss", "loss while training, second half", "nats", False, 0.02),  # noqa: FBT003
+    Measure("training.explained", "variance explained while training", "", True, 0.02),  # noqa: FBT003
+    Measure("training.value", "the program's own loss while training", "", False, 0.05, True),  # noqa: FBT003
+    Measure("step.seconds", "time of a step", "s", False, 0.1, True),  # noqa: FBT003
+)
+MEASURES = {measure.key: measure for measure in _LISTED}
+_ORDERS: dict[JudgedOn, tuple[str, ...]] = {
+    "rows": (
+        "rows.loss",
+        "rows.explained",
+        "training.loss",
+        "training.explained",
+        "validation.accuracy",
+        "rows.value",
+        "training.value",
+    ),
+    "validation": ("validation.accuracy", "validation.loss", "rows.loss", "rows.explained"),
+    "speed": ("step.seconds",),
+}
+
+
+def choose(judged_on: JudgedOn, as_it_is: Result) -> Measure | None:
+    """The first measure in the treatment's order that the arm as it is has."""
+    scores = as_it_is.get("scores") or {}
+    return next((MEASURES[key] for key in _ORDERS[judged_on] if key in scores), None)
+
+
+def from_record(record: Record) -> dict[str, float]:
+    """What the record of an arm has measured besides: its validation and its pace."""
+    found: dict[str, float] = {}
+    judged = [p for p in record.phases if p.validation and p.rows >= ENOUGH]
+    if judged:
+        last: Phase = judged[-1]
+        if last.accuracy is not None:
+            found["validation.accuracy"] = last.accuracy
+        if last.loss is not None:
+            found["validation.loss"] = last.loss
+    losses = [loss for _, loss in record.losses]
+    if losses:
+        tail = losses[-max(1, len(losses) // 4) :]
+        found["training.value"] = sum(tail) / len(tail)
+    if record.steps and (elapsed := record.end.get("elapsed_s")):
+        found["step.seconds"] = (elapsed - (record.end.get("spent_s") or 0.0)) / record.steps
+    return found

@@ -1,0 +1,211 @@
+"""What a trial has shown: effects, their intervals, and one word.
+
+The interval of a mean over seeds is exact and needs no normal distribution: where differences are
+symmetric about the effect, the means of all 2^n - 1 subsets of n differences part the line into
+pieces that hold it equally often (Hartigan 1969, Using subsample values as typical values, JASA 64,
+section 3). From 12 seeds on it is the bootstrap's, by resampling them.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Literal
+
+from torchdx.trials.measures import Measure
+
+Word = Literal["cured", "helped", "no effect", "worse", "cannot tell"]
+
+LEVEL = 0.95
+EXACT = 12  # seeds: 4,095 subsets
+DRAWS = 4_000  # of the bootstrap
+ALL_ON_ONE_SIDE = 5  # seeds: 1 of 32 by chance, below 1 - LEVEL
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a mean difference lies: one-sided limits at 95 % each, where the seeds allow them.
+
+    mean     of the differences; `seeds`: how many there are
+    level    that low and high together reach, 0 to 1
+    """
+
+    mean: float
+    low: float
+    high: float
+    level: float
+    seeds: int
+
+
+def interval(differences: Sequence[float]) -> Interval:
+    """Of the mean of paired differences."""
+    n = len(differences)
+    if n == 0:
+        return Interval(math.nan, -math.inf, math.inf, 0.0, 0)
+    mean = fmean(differences)
+    if n == 1:
+        return Interval(mean, -math.inf, math.inf, 0.0, 1)
+    values = _subset_means(differences) if n <= EXACT else _resampled(differences)
+    pieces = len(values) + 1
+    left = max(1, int((1 - LEVEL) * pieces))  # one-sided on either hand
+    return Interval(mean, values[left - 1], values[-left], 1 - 2 * left / pieces, n)
+
+
+def _subset_means(differences: Sequence[float]) -> list[float]:
+    n = len(differences)
+    subsets = (s for size in range(1, n + 1) for s in combinations(differences, size))
+    return sorted(fmean(subset) for subset in subsets)
+
+
+def _resampled(differences: Sequence[float]) -> list[float]:
+    draw = random.Random(0)  # noqa: S311  # no secret
+    n = len(differences)
+    return sorted(fmean(draw.choices(differences, k=n)) for _ in range(DRAWS - 1))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two arms over the same seeds: by how much the first is better, in units of the measure."""
+
+    arm: str
+    against: str
+    gain: Interval
+
+    def better(self, noise: float) -> bool:
+        """Beyond what two runs of the same differ by."""
+        return self.gain.seeds >= ALL_ON_ONE_SIDE and self.gain.low > noise
+
+    def worse(self, noise: float) -> bool:
+        """The same, the other way."""
+        return self.gain.seeds >= ALL_ON_ONE_SIDE and self.gain.high < -noise
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All numbers of a trial that a verdict rests on.
+
+    values   arm -> seed -> value of the measure
+    fired    arm -> seed -> whether the finding was told of that run
+    noise    largest difference between two runs as it is with one seed
+    acted    whether the treatment changed anything
+    """
+
+    measure: Measure
+    values: Mapping[str, Mapping[int, float]]
+    fired: Mapping[str, Mapping[int, bool]]
+    noise: float
+    acted: bool
+    treated: str = "treated"
+    as_is: str = "as it is"
+    controls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word, why, and the comparisons behind it."""
+
+    word: Word
+    because: str
+    effect: Compared
+    rivals: tuple[Compared, ...]
+
+
+def compare(outcome: Outcome, arm: str, against: str) -> Compared:
+    """By how much `arm` is better, over the seeds that both have."""
+    sign = 1.0 if outcome.measure.higher else -1.0
+    own, other = outcome.values.get(arm, {}), outcome.values.get(against, {})
+    pairs = [(own[seed], other[seed]) for seed in own if seed in other]
+    return Compared(arm, against, interval([sign * (a - b) for a, b in pairs]))
+
+
+def judge(outcome: Outcome) -> Verdict:
+    """The verdict, by the rule that `docs/how-it-works.md` states."""
+    effect = compare(outcome, outcome.treated, outcome.as_is)
+    rivals = tuple(compare(outcome, outcome.treated, c) for c in outcome.controls)
+    word, because = _word(outcome, effect, rivals)
+    return Verdict(word, because, effect, rivals)
+
+
+def _word(outcome: Outcome, effect: Compared, rivals: Sequence[Compared]) -> tuple[Word, str]:
+    if because := next(_obstacles(outcome, effect.gain), ""):
+        return "cannot tell", because
+    if effect.worse(outcome.noise):
+        return "worse", ""
+    if not effect.better(outcome.noise):
+        return _undecided(outcome, effect.gain)
+    doubts = list(_doubts(outcome, rivals))
+    return ("helped", doubts[0]) if doubts else ("cured", "")
+
+
+def _obstacles(outcome: Outcome, gain: Interval) -> Iterator[str]:
+    """What stands in the way of any verdict."""
+    told = outcome.fired.get(outcome.as_is, {})
+    if told and not any(told.values()):
+        yield "not reproduced: no run as it is showed the finding again"
+    if not outcome.acted:
+        yield "the treatment found nothing to act on; the edit has to be made"
+    if gain.seeds < ALL_ON_ONE_SIDE:
+        yield _more_seeds(gain)
+    if _one_run(outcome):
+        yield "every seed gave the same run: the program fixes its own randomness"
+
+
+def _doubts(outcome: Outcome, rivals: Sequence[Compared]) -> Iterator[str]:
+    """What keeps a better arm from being a cure."""
+    for rival in rivals:
+        if not rival.better(outcome.noise):
+            yield f"not proven better than `{rival.against}`"
+    if still := sum(outcome.fired.get(outcome.treated, {}).values()):
+        yield f"the finding is still told of {still} treated runs"
+
+
+def _undecided(outcome: Outcome, gain: Interval) -> tuple[Word, str]:
+    counts = smallest(outcome)
+    if -counts < gain.low and gain.high < counts:
+        return "no effect", f"less than {counts:.2g} either way"
+    return "cannot tell", _more_seeds(gain)
+
+
+def smallest(outcome: Outcome) -> float:
+    """The smallest difference that counts, in units of the measure."""
+    measure = outcome.measure
+    own = outcome.values.get(outcome.as_is, {})
+    base = abs(fmean(own.values())) if measure.relative and own else 1.0
+    return max(measure.counts * base, outcome.noise)
+
+
+def _one_run(outcome: Outcome) -> bool:
+    own = set(outcome.values.get(outcome.as_is, {}).values())
+    treated = set(outcome.values.get(outcome.treated, {}).values())
+    return len(own) == 1 and len(treated) == 1
+
+
+def _more_seeds(gain: Interval) -> str:
+    """What a decision would take, were the differences to go on as they are."""
+    if gain.seeds < ALL_ON_ONE_SIDE:
+        return f"{gain.seeds} seeds cannot decide at 95 %: --seeds {ALL_ON_ONE_SIDE} or more"
+    return f"the seeds disagree; about {wanted(gain)} of them, or more steps, would do"
+
+
+def wanted(gain: Interval) -> int:
+    """Seeds at which a mean of the same size and spread would lie 1.65 standard errors from 0."""
+    spread = max(gain.high - gain.mean, gain.mean - gain.low) * math.sqrt(gain.seeds) / 1.65
+    if not gain.mean:
+        return 10 * gain.seeds
+    return min(10_000, max(gain.seeds + 1, math.ceil((1.65 * spread / gain.mean) ** 2)))
+
+
+def settled(outcome: Outcome, planned: int) -> bool:
+    """Whether no further seed can make the verdict `cured`, `helped` or `worse`.
+
+    With as few seeds as five, all must lie on one side: once one lies on each, the rest cannot
+    change it. Stated before the trial starts; it ends no trial in favour of the treatment.
+    """
+    if planned > ALL_ON_ONE_SIDE:
+        return False
+    sign = 1.0 if outcome.measure.higher else -1.0
+    own, other = outcome.values.get(outcome.treated, {}), outcome.values.get(outcome.as_is, {})
+    gains = [sign * (own[s] - other[s]) for s in own if s in other]
+    return any(g > outcome.noise for g in gains) and any(g < -outcome.noise for g in gains)
