@@ -5,6 +5,7 @@ would have after them, and nothing of what another child did: nothing has run in
 imports, and it has one thread.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -113,6 +114,9 @@ class Nursery:
         return int(self._answers.readline())
 
 
+atexit.register(Nursery.close_all)
+
+
 def main() -> None:
     """Fork what is asked for on stdin, until it is closed."""
     for name in sys.argv[1:]:
@@ -126,6 +130,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             answers.close()
+            atexit.unregister(Nursery.close_all)
             sys.exit(_live(birth))
         answers.write(b"%d\n" % pid)
         _, status = os.waitpid(pid, 0)

@@ -53,6 +53,7 @@ class Session:
         self._pid = os.getpid()
         self._began = time.time()
         self._failure: str | None = None
+        self.diagnosis: Any = None  # of the whole run, once it has ended
 
     def begin(self) -> None:
         """Wait for torch, and for the end."""
@@ -151,7 +152,7 @@ class Session:
             return
         writer = self._observer.recorder.writer
         writer.release()
-        diagnosis = self._observer.finish(status=self._status)
+        diagnosis = self.diagnosis = self._observer.finish(status=self._status)
         record = self._observer.recorder.record
         if self._options.quiet:
             terminal.failures(record, writer.failure)

@@ -25,6 +25,7 @@ class Treatment:
                seeded anew before each step
     judged_on  what shows its effect: the answers to rows that the program trained on, those to the
                rows that it validates on, or the time of a step
+    redefines  whether the program's own loss is another number under it, which then shows nothing
     kin        the generic control that it resembles (`step size`), which then says nothing against
                it; empty for none
     module     where it is written
@@ -36,13 +37,19 @@ class Treatment:
     judged_on: JudgedOn = "rows"
     kin: str = ""
     module: str = ""
+    redefines: bool = False
 
 
 _REGISTRY: dict[str, Treatment] = {}
 
 
 def treatment(
-    change: str, *, draws: bool = False, judged_on: JudgedOn = "rows", kin: str = ""
+    change: str,
+    *,
+    draws: bool = False,
+    judged_on: JudgedOn = "rows",
+    kin: str = "",
+    redefines: bool = False,
 ) -> Callable[[Install], Install]:
     """Register the function below as what carries out `change`."""
 
@@ -51,7 +58,8 @@ def treatment(
         if known is not None and known.module != install.__module__:
             msg = f"two treatments carry out {change!r}: {known.module} and {install.__module__}"
             raise CallError(msg)
-        _REGISTRY[change] = Treatment(change, install, draws, judged_on, kin, install.__module__)
+        module = install.__module__
+        _REGISTRY[change] = Treatment(change, install, draws, judged_on, kin, module, redefines)
         return install
 
     return register

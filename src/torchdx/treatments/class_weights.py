@@ -15,7 +15,7 @@ _WEIGHTS = {
 }
 
 
-@treatment("class_weights")
+@treatment("class_weights", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """Weights of classes and of positive rows; those of single rows stay."""
     del prescription

@@ -48,7 +48,7 @@ def is_one_hot(target: torch.Tensor) -> bool:
         return binary and bool((target.sum(1) == 1).all())
 
 
-@treatment("cross_entropy")
+@treatment("cross_entropy", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """For `nll_loss`, for squared errors of torch's, and for those written by hand."""
     del prescription

@@ -7,7 +7,7 @@ from torchdx.treatments.base import factor, treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("loss_scale")
+@treatment("loss_scale", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """By the number that the prescription names: `1/8`."""
     by = factor(prescription.to, 1.0)

@@ -27,7 +27,7 @@ def as_shares(target: torch.Tensor) -> torch.Tensor:
         return target / torch.where(sums > 0, sums, torch.ones_like(sums))
 
 
-@treatment("normalise_targets")
+@treatment("normalise_targets", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """Of cross-entropies that are given a share for each class."""
     del prescription

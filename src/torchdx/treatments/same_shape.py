@@ -23,7 +23,7 @@ def in_shape(target: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
     return target.reshape(given.shape) if crossed else target
 
 
-@treatment("same_shape")
+@treatment("same_shape", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """In torch's losses, with and without gradients, and in differences written by hand."""
     del prescription

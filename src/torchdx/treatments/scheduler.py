@@ -23,11 +23,15 @@ def install(site: Site, prescription: Prescription) -> None:
     if not length:
         return
     pace = _Pace(site, length, prescription.where)
-    for owner in _OWN:
-        site.replace(owner, "step", pace.asked)
-        if "__init__" in vars(owner):
-            site.replace(owner, "__init__", pace.made)
     site.after_step(pace.stepped)
+
+    def install_in_front() -> None:
+        for owner in _OWN:
+            site.replace(owner, "step", pace.asked)
+            if "__init__" in vars(owner):
+                site.replace(owner, "__init__", pace.made)
+
+    site.in_front(install_in_front)
 
 
 class _Pace:

@@ -10,7 +10,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("sigmoid")
+@treatment("sigmoid", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """Softmax over one unit of rows (n, 1); and a cross-entropy of one score a row."""
     del prescription

@@ -10,7 +10,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("sigmoid_per_class")
+@treatment("sigmoid_per_class", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """A cross-entropy with shares of classes becomes the binary one of each class's presence."""
     del prescription

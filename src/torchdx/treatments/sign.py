@@ -13,7 +13,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("sign")
+@treatment("sign", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """`where` says which: `term` for torch's loss functions, else the whole loss."""
 

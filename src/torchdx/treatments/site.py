@@ -51,6 +51,7 @@ class Site:
         self.names = Names()
         self.optimizers: list[Optimizer] = []
         self._patches = Patches()
+        self._in_front: list[Callable[[], None]] = []
         self._depth = 0
         self._changing = False
         self._root: tuple[torch.Tensor, torch.Tensor] | None = None  # of the last backward pass
@@ -72,11 +73,20 @@ class Site:
         """A treatment has changed something."""
         self.acted += 1
 
+    def begin(self) -> None:
+        """Whoever watches the program is in its place: what stands in front of it comes now."""
+        while self._in_front:
+            self._in_front.pop(0)()
+
     def close(self) -> None:
         """Take every hook away."""
         self._patches.undo()
 
     # -- what a treatment asks for -----------------------------------------------------------
+
+    def in_front(self, install: Callable[[], None]) -> None:
+        """Installed last, so that who watches sees the program's calls as they are changed."""
+        self._in_front.append(install)
 
     def first_call(self, act: Callable[[nn.Module], None]) -> None:
         """Once for each model, before its first call by the program."""

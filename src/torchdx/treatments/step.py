@@ -48,6 +48,8 @@ class _Turn:
         self._before = {id(o): _state(o) for o in self._site.optimizers}
 
     def ends(self) -> None:
+        if at_work():  # a probe's pass
+            return
         for optimizer in self._site.optimizers:
             new = _state(optimizer) != self._before.get(id(optimizer))
             if new and not _among(optimizer, self._fresh):
@@ -61,11 +63,10 @@ class _Turn:
         )
 
     def called(self, _model: nn.Module, _args: Any, _kwargs: Any) -> None:
-        if not at_work():
-            self.due()
+        self.due()
 
     def due(self) -> None:
-        while not self._ours and (optimizer := self.idle()) is not None:
+        while not (self._ours or at_work()) and (optimizer := self.idle()) is not None:
             self._take(optimizer)
 
     def _take(self, optimizer: Optimizer) -> None:

@@ -19,7 +19,7 @@ def as_logits(probabilities: torch.Tensor) -> torch.Tensor:
     return torch.logit(probabilities, torch.finfo(probabilities.dtype).eps)
 
 
-@treatment("undo_sigmoid")
+@treatment("undo_sigmoid", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """Only where what the loss is given comes from a sigmoid; without gradients, as then."""
     del prescription

@@ -29,7 +29,7 @@ def are_probabilities(values: torch.Tensor) -> bool:
         return bool((values >= 0).all() and ((sums - 1).abs() < SUM).all())
 
 
-@treatment("undo_softmax")
+@treatment("undo_softmax", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """Only where what the loss is given are probabilities."""
     del prescription

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from torchdx.events.guard import at_work
 from torchdx.rules.base import Prescription
 from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
@@ -47,12 +48,16 @@ class _Turn:
         self._inside: list[Optimizer] = []
 
     def begins(self, _root: torch.Tensor) -> None:
+        if at_work():  # a probe's pass
+            return
         for optimizer in self._used:
             if self._site.meant(optimizer, self._where) and clear(optimizer):
                 self._site.done()
         self._used.clear()
 
     def ends(self) -> None:
+        if at_work():
+            return
         self._waiting = True
         self._used.extend(self._inside)
 

@@ -6,6 +6,7 @@
 program runs in, and the files that are written.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from torchdx.boot import program
 from torchdx.boot.session import Options, Session
 from torchdx.errors import CallError
 from torchdx.rules.base import Prescription
+from torchdx.trials import measures
 from torchdx.trials.surroundings import Redirecting, limit_memory
 
 
@@ -54,8 +56,18 @@ class _Arm:
         status = self._program()
         self._examine()
         self._session.ended_with(status)
-        self._session.end()
+        self._judge()
         return status
+
+    def _judge(self) -> None:
+        """End the observation: what was found, and what the record measured besides."""
+        self._session.end()
+        record = self._session.observer.recorder.record
+        found = () if self._session.diagnosis is None else self._session.diagnosis.findings
+        losses = repr([loss for _, loss in record.losses])
+        self.result["codes"] = [finding.code for finding in found]
+        self.result["losses"] = hashlib.sha256(losses.encode()).hexdigest()
+        self.result["scores"] |= measures.from_record(record)
 
     def _observe(self) -> None:
         """Open the site, and watch what runs there."""
@@ -80,6 +92,7 @@ class _Arm:
         options = Options(quiet=True, budget=spec["budget"])
         self._session = Session(Path(spec["record"]), options, facts)
         self._session.begin()
+        self._site.begin()
         self._examiner = Examiner(spec["examined"])
         self._session.observer.listen(self._examiner)
         self._stopping = Stopping(self._site, spec["steps"], self._at_last)
@@ -116,7 +129,7 @@ class _Arm:
     def _at_last(self) -> None:
         """The program catches every end: write down what there is."""
         self._examine()
-        self._session.end()
+        self._judge()
         self.write(0)
 
     def write(self, status: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchdx.record.model import Phase, Record
+from torchdx.rules.speed.cycles import cycles
 from torchdx.treatments.base import JudgedOn
 
 ENOUGH = 64  # validation rows below which one of them is worth more than 1.5 points
@@ -46,6 +47,7 @@ _LISTED = (
     Measure("step.seconds", "time of a step", "s", False, 0.1, True),  # noqa: FBT003
 )
 MEASURES = {measure.key: measure for measure in _LISTED}
+_OWN_LOSS = frozenset({"rows.value", "training.value", "validation.loss"})
 _ORDERS: dict[JudgedOn, tuple[str, ...]] = {
     "rows": (
         "rows.loss",
@@ -61,10 +63,14 @@ _ORDERS: dict[JudgedOn, tuple[str, ...]] = {
 }
 
 
-def choose(judged_on: JudgedOn, as_it_is: Result) -> Measure | None:
-    """The first measure in the treatment's order that the arm as it is has."""
+def choose(judged_on: JudgedOn, as_it_is: Result, *, redefines: bool = False) -> Measure | None:
+    """The first measure in the treatment's order that the arm as it is has.
+
+    Where the treatment `redefines` the program's own loss, that shows nothing.
+    """
     scores = as_it_is.get("scores") or {}
-    return next((MEASURES[key] for key in _ORDERS[judged_on] if key in scores), None)
+    keys = (k for k in _ORDERS[judged_on] if not (redefines and k in _OWN_LOSS))
+    return next((MEASURES[key] for key in keys if key in scores), None)
 
 
 def from_record(record: Record) -> dict[str, float]:
@@ -81,6 +87,6 @@ def from_record(record: Record) -> dict[str, float]:
     if losses:
         tail = losses[-max(1, len(losses) // 4) :]
         found["training.value"] = sum(tail) / len(tail)
-    if record.steps and (elapsed := record.end.get("elapsed_s")):
-        found["step.seconds"] = (elapsed - (record.end.get("spent_s") or 0.0)) / record.steps
+    if (pace := cycles(record)) is not None:
+        found["step.seconds"] = pace.whole
     return found

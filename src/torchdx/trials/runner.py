@@ -18,10 +18,7 @@ from typing import Any
 import joblib  # type: ignore[import-untyped]  # it ships no types
 
 from torchdx.boot.nursery import Birth, Nursery, kill
-from torchdx.errors import CallError, RecordError
-from torchdx.record.reader import read
-from torchdx.rules.ranking import diagnose
-from torchdx.trials import measures
+from torchdx.errors import CallError
 from torchdx.trials.measures import Measure, choose
 from torchdx.trials.plan import AGAIN, AS_IS, LEAST_S, STALLED, TREATED, Arm, Plan, key
 from torchdx.trials.surroundings import OFFLINE, show
@@ -41,6 +38,7 @@ class Run:
     wall_s  of the whole process, its start included
     error   of the program, empty where it ended well
     stalled whether it was set aside for taking too long
+    losses  a digest of all its losses
     """
 
     arm: str
@@ -53,7 +51,7 @@ class Run:
     error: str = ""
     stalled: bool = False
     elsewhere: tuple[str, ...] = ()
-    losses: tuple[float, ...] = ()
+    losses: str = ""
 
 
 @dataclass
@@ -76,7 +74,10 @@ class Trial:
         """Take one run in; the first as it is fixes the measure."""
         self.runs.append(run)
         if self.measure is None and run.arm == AS_IS:
-            self.measure = choose(self.plan.treatment.judged_on, {"scores": run.scores})
+            treatment = self.plan.treatment
+            self.measure = choose(
+                treatment.judged_on, {"scores": run.scores}, redefines=treatment.redefines
+            )
 
     def values(self, arm: str) -> dict[int, float]:
         """Seed -> the measure, of the runs of an arm that have it."""
@@ -123,8 +124,14 @@ class Trial:
 Told = Callable[[Trial, Run, int], None]
 
 
-def run(
-    plan: Plan, folder: Path, *, jobs: int = 1, told: Told = lambda *_: None, keep: bool = False
+def run(  # noqa: PLR0913  # each is an option of the command
+    plan: Plan,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    told: Told = lambda *_: None,
+    keep: bool = False,
+    to_the_end: bool = False,
 ) -> Trial:
     """Run a plan's arms, seed by seed, each seed's side by side.
 
@@ -134,6 +141,7 @@ def run(
         jobs: processes at once.
         told: called after each run with the trial, the run, and how many are left.
         keep: whether scratch folders stay.
+        to_the_end: whether all seeds are run even when no verdict can follow.
 
     Raises:
         CallError: the folder cannot be written.
@@ -152,13 +160,12 @@ def run(
                 told(trial, done, len(left) + len(wave) - len(_of(trial, seed)))
             limit = limit or _limit(trial)
             left += _repeats(trial, left, seed)
-            trial.ended = next(_reasons(trial), "")
+            trial.ended = "" if to_the_end else next(_reasons(trial), "")
     except KeyboardInterrupt:
         trial.interrupted = True
         trial.ended = "interrupted; the same command goes on from here"
     finally:
         _end_all()
-        Nursery.close_all()
     return trial
 
 
@@ -297,27 +304,19 @@ def _last_words(home: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def gathered(result: dict[str, Any]) -> Run:
-    """One run as the trial keeps it: what the child wrote, and what its record tells."""
-    scores: dict[str, float] = dict(result.get("scores") or {})
-    codes: tuple[str, ...] = ()
-    losses: tuple[float, ...] = ()
-    steps = 0
-    with contextlib.suppress(RecordError, OSError, KeyError):
-        record = read(Path(result["record"]))
-        scores |= measures.from_record(record)
-        codes = tuple(f.code for f in diagnose(record).findings)
-        losses, steps = tuple(loss for _, loss in record.losses), record.steps
+def gathered(result: Mapping[str, Any]) -> Run:
+    """One run as the trial keeps it."""
+    stalled = bool(result.get("stalled"))
     return Run(
         arm=result["arm"],
         seed=result["seed"],
-        scores=scores if not result.get("stalled") else {},
-        codes=codes,
+        scores={} if stalled else result.get("scores") or {},
+        codes=tuple(result.get("codes", ())),
         wall_s=result["wall_s"],
-        steps=result.get("made") or steps,
+        steps=result.get("made", 0),
         acted=result.get("acted", 0),
         error=result.get("error", ""),
-        stalled=bool(result.get("stalled")),
+        stalled=stalled,
         elsewhere=tuple(result.get("elsewhere", ())),
-        losses=losses,
+        losses=result.get("losses", ""),
     )

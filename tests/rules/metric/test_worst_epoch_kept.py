@@ -69,7 +69,7 @@ def run(better, tmp_path, *, measure=accuracy, epochs=5, after=None):
 def test_the_worst_epoch_kept_by_the_wrong_sign_is_found_without_a_loader(tmp_path):
     (finding,) = findings("M04", run(lower, tmp_path))
     assert finding.severity == "fault"
-    assert "validation 1 of 5, the worst of all" in finding.text
+    assert "validation 1 of 5, the least accurate of all" in finding.text
     assert finding.evidence[0].value < finding.evidence[0].against - 0.2
     assert finding.line.text == "best, kept = score, copy.deepcopy(model.state_dict())"
 

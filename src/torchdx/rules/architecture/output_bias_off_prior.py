@@ -80,6 +80,19 @@ def _weighted(loss: Asked) -> bool:
     return "weight" in saved or "pos_weight" in saved
 
 
+def _bias(loss: Asked) -> str:
+    """The name of the bias that the loss is fed by; empty where there is none."""
+    graph = loss.graph
+    node = None if loss.head is None else graph.source(graph.input(loss.head, 0))
+    if node is not None and node.op in {"LogSoftmax", "Sigmoid"}:
+        node = graph.source(graph.input(node, 0))
+    if node is None or node.op not in {"Addmm", "Convolution"}:
+        return ""
+    at = 0 if node.op == "Addmm" else 2
+    bias = graph.input(node, at)
+    return (bias.leaf or "") if bias is not None else ""
+
+
 def _excess(loss: Asked, shares: list[float]) -> float:
     """What the first mean answer costs beyond the shares themselves, in nats."""
     answer = loss.facts["first"]["answer"]
@@ -107,7 +120,12 @@ def _finding(
             Evidence("share of the steps above the entropy of the shares", phase, PHASE),
         ),
         prescriptions=(
-            Prescription("output_bias", "start the output's bias at the logarithm of the shares"),
+            Prescription(
+                "output_bias",
+                "start the output's bias at the logarithm of the shares",
+                where=_bias(loss),
+                to=",".join(f"{share:.4g}" for share in shares),
+            ),
         ),
         confirm="with that bias the loss starts at the entropy of the shares",
     )

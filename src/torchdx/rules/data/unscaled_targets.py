@@ -105,7 +105,11 @@ def _finding(loss: Asked, phase: float) -> Finding:
             Evidence("size of the targets over that of the first answers", _size(loss), SIZE),
         ),
         prescriptions=(
-            Prescription("scale_targets", "learn (y - mean) / std of the training targets"),
+            Prescription(
+                "scale_targets",
+                "learn (y - mean) / std of the training targets",
+                to=f"{facts['mean']:.6g} {loss.spread:.6g}",
+            ),
         ),
         confirm="with scaled targets the loss is below their variance after a few steps",
     )

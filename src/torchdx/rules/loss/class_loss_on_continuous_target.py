@@ -19,6 +19,7 @@ and 1".
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torchdx.record.model import Record
 from torchdx.rules.asked import Asked, asked, neighbours
@@ -67,7 +68,9 @@ def _outside(loss: Asked) -> Finding:
             Evidence("greatest target", float(high), 1),
             Evidence("different targets seen", loss.facts["distinct"], CODES),
         ),
-        prescriptions=(_PRESCRIPTION,),
+        prescriptions=(
+            replace(_PRESCRIPTION, to=f"{loss.facts['mean']:.6g} {loss.spread:.6g}"),
+        ),
     )
 
 

@@ -58,6 +58,8 @@ def _scale(loss: Asked) -> float:
 
 
 def _finding(loss: Asked, share: float, kept: float, whole: float) -> Finding:
+    weight = share / max(1.0 - share, share)  # with which the terms are of one size at first
+    op = "" if loss.head is None else loss.head.op
     return Finding(
         text=f"the term of the loss that asks for the labels is {share:.1%} of it and keeps "
         f"{kept:.0%} of its first value, while the whole falls to {whole:.0%}",
@@ -71,7 +73,12 @@ def _finding(loss: Asked, share: float, kept: float, whole: float) -> Finding:
             Evidence("what is left of the whole", whole, WHOLE),
         ),
         prescriptions=(
-            Prescription("loss_weights", "weigh the other terms down until this one falls"),
+            Prescription(
+                "loss_weights",
+                "weigh the other terms down until this one falls",
+                where=op,
+                to=f"{weight:.2g}",
+            ),
         ),
         confirm="with the other terms weighed down tenfold this one falls",
     )

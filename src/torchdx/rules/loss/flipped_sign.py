@@ -38,7 +38,9 @@ def check(record: Record) -> Iterator[Answer]:
             risen = _risen(record, graph)
             if _sign(graph, head) < 0 and risen is not None and risen > RISEN:
                 measured = f"the loss itself is {risen:.3g} times what it was at first"
-                yield _finding(graph, head, f"the {head.op} has a negative factor", measured)
+                term = any(above.op in {"Add", "Sub"} for above in graph.path_to_root(head))
+                what = f"the {head.op} has a negative factor"
+                yield _finding(graph, head, what, measured, "term" if term else "loss")
                 return
         picked = next(_picked(graph), None)
         if picked is not None and _below_zero(record):
@@ -109,11 +111,13 @@ def _below_zero(record: Record) -> bool:
     return len(values) > 1 and values[-1] < values[0] < 0
 
 
-def _finding(graph: LossGraph, node: Node, what: str, measured: str) -> Finding:
+def _finding(
+    graph: LossGraph, node: Node, what: str, measured: str, where: str = "loss"
+) -> Finding:
     return Finding(
         text=f"the loss is maximised: {what}, and {measured}",
         line=graph.root.line or node.line or graph.backward,
         place="loss",
         evidence=(Evidence("factor between loss and backward", "negative", "positive"),),
-        prescriptions=(Prescription("sign", "change the sign of the loss"),),
+        prescriptions=(Prescription("sign", "change the sign of the loss", where=where),),
     )

@@ -63,5 +63,7 @@ def _finding(loss: Asked, last: Node, reach: tuple[float, float]) -> Finding:
             Evidence("greatest target", float(high), reach[1]),
             Evidence("deviation of the targets", loss.spread),
         ),
-        prescriptions=(Prescription("linear_head", f"take the {name} after the last layer out"),),
+        prescriptions=(
+            Prescription("linear_head", f"take the {name} after the last layer out", where=last.op),
+        ),
     )

@@ -65,7 +65,9 @@ def _bounded(place: _Place) -> Finding:
         place,
         f"the scores pass a {function} just before the {place.name}: none can lie {limit}, which "
         "the loss needs to rule a class out",
-        Prescription("linear_head", f"take the {function} after the last layer out"),
+        Prescription(
+            "linear_head", f"take the {function} after the last layer out", where=place.last.op
+        ),
     )
 
 
@@ -74,7 +76,7 @@ def _dropped(place: _Place) -> Finding:
         place,
         f"a dropout sets scores to 0 at random just before the {place.name}, those of the right "
         "class too: the loss cannot fall to zero in training",
-        Prescription("linear_head", "move the dropout before the last layer"),
+        Prescription("linear_head", "move the dropout before the last layer", where="dropout"),
     )
 
 

@@ -103,7 +103,7 @@ def _finding(first: FirstNonFinite) -> Finding:
         severity="fault" if sure else "suspicion",
         confirm="" if sure else "whether it still happens at a tenth of the learning rate",
         evidence=tuple(evidence),
-        prescriptions=(Prescription("stable_operation", _instead(first.words)),),
+        prescriptions=(Prescription("stable_operation", _instead(first.words), where=first.op),),
     )
 
 

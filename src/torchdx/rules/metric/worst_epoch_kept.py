@@ -2,8 +2,8 @@
 
 ## What is seen
 The weights of some epochs were kept, one state was loaded at the end, and it came from the epoch
-that had both the lowest accuracy and the highest loss of all validations on the same data; others
-were clearly better. Accuracy and loss are measured by torchdx, from answers and labels.
+that had the lowest accuracy of all validations on the same data, and a loss that most of them were
+below; others were clearly better. Accuracy and loss are measured by torchdx, from answers and labels.
 ## Why the net does not learn
 It did, and what it learnt is thrown away: the comparison that picks the best epoch has the wrong
 sign, or begins with an infinity that no accuracy exceeds.
@@ -20,6 +20,7 @@ Observed in programs that were changed from picking by loss to picking by accura
 
 import math
 from collections.abc import Iterator
+from statistics import median
 
 from torchdx.record.model import Event, Phase, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
@@ -78,7 +79,7 @@ def _validations(record: Record, load: Event, since: int) -> list[list[Phase]]:
 
 
 def _worst(group: list[Phase], snapshots: list[Event]) -> Phase | None:
-    """The phase whose weights were kept, if it was the worst by both measures."""
+    """The phase whose weights were kept, if no measure speaks for it."""
     taken = {event.facts["at"] for event in snapshots}
     kept = next((p for p in group if snapshots and p.at == snapshots[-1].facts["at"]), None)
     if kept is None or all(phase.at in taken for phase in group):
@@ -86,8 +87,8 @@ def _worst(group: list[Phase], snapshots: list[Event]) -> Phase | None:
     best = max(_accuracy(phase) for phase in group)
     clear = ERRORS * math.sqrt(0.5 / max(1, kept.rows))
     lowest = all(_accuracy(kept) <= _accuracy(phase) for phase in group)
-    dearest = all((kept.loss or 0.0) >= (phase.loss or 0.0) for phase in group)
-    return kept if lowest and dearest and best - _accuracy(kept) > clear else None
+    dearer = (kept.loss or 0.0) > median(phase.loss or 0.0 for phase in group)
+    return kept if lowest and dearer and best - _accuracy(kept) > clear else None
 
 
 def _accuracy(phase: Phase) -> float:
@@ -99,7 +100,7 @@ def _finding(group: list[Phase], kept: Phase, snapshot: Event) -> Finding:
     number = 1 + group.index(kept)
     return Finding(
         text=f"the weights that were restored are those of validation {number} of "
-        f"{len(group)}, the worst of all: "
+        f"{len(group)}, the least accurate of all: "
         f"accuracy {_accuracy(kept):.3f} and loss {kept.loss:.3f}, where the best had "
         f"{_accuracy(best):.3f} "
         f"and {best.loss:.3f}",

@@ -1,5 +1,5 @@
 """How prescriptions are written into the user's lines: one file a family of changes."""
 
-from torchdx.trials.editors import loop, loss
+from torchdx.trials.editors import loop, loss, settings
 
-__all__ = ["loop", "loss"]
+__all__ = ["loop", "loss", "settings"]
