@@ -9,7 +9,7 @@ FASHION := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: env data demo test check check-all format lint types examples scoreboard bench clean
+.PHONY: env data demo test check check-all format lint types examples scoreboard trials bench clean
 
 env: $(ENV)
 
@@ -50,6 +50,10 @@ format: env
 
 scoreboard: env data
 	$(BIN)/python faults/scoreboard.py --write
+
+trials: env data
+	PYTHONPATH=. $(BIN)/python -m faults.trials
+	PYTHONPATH=. $(BIN)/python -m faults.trials --twins --write
 
 bench: env
 	$(BIN)/python benchmarks/overhead.py

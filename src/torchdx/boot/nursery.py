@@ -2,7 +2,7 @@
 
 Half of a short run's time is imports. A child of a nursery has everything that a new interpreter
 would have after them, and nothing of what another child did: nothing has run in the nursery but
-imports, and it has one thread.
+imports, and it has one thread. When whoever started it is gone, it ends its child and itself.
 """
 
 import atexit
@@ -21,9 +21,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torchdx.errors import TorchdxError
+
 POSSIBLE = hasattr(os, "fork") and sys.platform == "linux"
 IMPORTS = ("numpy", "torch", "torch._dynamo", "torchdx.observer", "torchdx.treatments.base")
+ONCE = "--once"
 Key = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
+
+
+class NurseryError(TorchdxError):
+    """The nursery is gone: killed, or it never came up."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Nursery:
 
     def __init__(self, variables: Mapping[str, str], imports: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # this interpreter, and modules' names
-            [sys.executable, "-m", "torchdx.boot.nursery", *IMPORTS, *imports],
+            [sys.executable, "-P", "-m", "torchdx.boot.nursery", *IMPORTS, *imports],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,6 +66,8 @@ class Nursery:
         )
         self._orders: Any = self._process.stdin
         self._answers: Any = self._process.stdout
+        self._waiting = False  # for the end of a child
+        self._child = 0
 
     @classmethod
     @contextlib.contextmanager
@@ -75,11 +84,14 @@ class Nursery:
                     aside.append(known)
         for known in aside:
             cls._idle.put(known)
-        nursery = found or cls(variables, imports)
+        nursery = found or (cls if POSSIBLE else Single)(variables, imports)
         try:
             yield nursery
         finally:
-            cls._idle.put((wanted, nursery))
+            if nursery._waiting or nursery._process.poll() is not None:
+                nursery.close()  # its next answer would be that of another child
+            else:
+                cls._idle.put((wanted, nursery))
 
     @classmethod
     def close_all(cls) -> None:
@@ -89,57 +101,113 @@ class Nursery:
                 cls._idle.get_nowait()[1].close()
 
     def close(self) -> None:
-        """End this one."""
+        """End this one, and its child."""
+        kill(self._child)
         self._process.kill()
         self._process.wait()
         self._orders.close()
         self._answers.close()
 
     def begin(self, birth: Birth) -> int:
-        """Fork a child; returns its process number, which is that of its group too."""
-        self._orders.write(json.dumps(birth.__dict__).encode() + b"\n")
-        return int(self._answers.readline())
+        """Fork a child; returns its process number, which is that of its group too.
+
+        Raises:
+            NurseryError: the nursery is gone.
+        """
+        with contextlib.suppress(OSError):
+            self._orders.write(json.dumps(birth.__dict__).encode() + b"\n")
+        self._waiting = True
+        self._child = self._answer()
+        return self._child
 
     def wait(self, timeout_s: float | None) -> int:
         """The child's exit status, negative: the signal that ended it.
 
         Raises:
             TimeoutError: it has not ended by then; `wait` may be called again.
+            NurseryError: the nursery is gone.
         """
         if timeout_s is not None:
             ends = time.monotonic() + timeout_s
             while not select.select([self._answers], [], [], max(0.0, ends - time.monotonic()))[0]:
                 if time.monotonic() >= ends:
                     raise TimeoutError
-        return int(self._answers.readline())
+        status = self._answer()
+        self._waiting = False
+        return status
+
+    def _answer(self) -> int:
+        line = self._answers.readline()
+        if not line.endswith(b"\n"):
+            msg = "the process that starts programs has ended"
+            raise NurseryError(msg)
+        return int(line)
 
 
 atexit.register(Nursery.close_all)
 
 
+class Single(Nursery):
+    """A new interpreter for one child, where the system has no fork that is safe."""
+
+    def __init__(self, variables: Mapping[str, str], imports: Sequence[str] = ()) -> None:
+        super().__init__(variables, (ONCE, *imports))
+
+    def begin(self, birth: Birth) -> int:
+        """Let it live; returns its process number."""
+        self._orders.write(json.dumps(birth.__dict__).encode() + b"\n")
+        self._waiting = True
+        self._child = self._process.pid
+        return self._child
+
+    def wait(self, timeout_s: float | None) -> int:
+        """As a nursery's."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+
+
 def main() -> None:
     """Fork what is asked for on stdin, until it is closed."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what an import prints is no answer
     for name in sys.argv[1:]:
         with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+            importlib.import_module(name)  # `ONCE` is none
+    sys.path.insert(0, os.getcwd())  # a program puts its own folder there
+    if ONCE in sys.argv:
+        answers.close()
+        sys.exit(_live(Birth(**json.loads(sys.stdin.buffer.readline()))))
     gc.freeze()  # what is imported is neither searched nor copied by a child's collections
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
     while line := sys.stdin.buffer.readline():
         birth = Birth(**json.loads(line))
         pid = os.fork()
         if pid == 0:
             answers.close()
-            atexit.unregister(Nursery.close_all)
             sys.exit(_live(birth))
+        with contextlib.suppress(OSError):  # both do it: neither knows who is first
+            os.setpgid(pid, pid)
         answers.write(b"%d\n" % pid)
-        _, status = os.waitpid(pid, 0)
-        answers.write(b"%d\n" % os.waitstatus_to_exitcode(status))
+        answers.write(b"%d\n" % _ended(pid))
+
+
+def _ended(pid: int) -> int:
+    """Wait for a child; where stdin is closed before, end it, and this process."""
+    ends = os.pidfd_open(pid)
+    if sys.stdin.fileno() in select.select([sys.stdin.fileno(), ends], [], [])[0]:
+        kill(pid)
+        sys.exit()
+    os.close(ends)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _live(birth: Birth) -> int:
     """What the child does, as if Python had been started for it."""
-    os.setpgid(0, 0)  # not a session: Linux would schedule it as a competitor of all the others
+    # a group, not a session: Linux would schedule that as a competitor of all the others
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpgid(0, 0)
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, birth.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
@@ -157,9 +225,13 @@ def _live(birth: Birth) -> int:
 
 
 def kill(pid: int) -> None:
-    """End a child and all that it started."""
-    with contextlib.suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
+    """End a child and all that it started; on Windows it alone."""
+    if pid > 0:
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                os.kill(pid, signal.SIGTERM)
+            else:
+                os.killpg(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

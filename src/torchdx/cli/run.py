@@ -25,7 +25,7 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     "--budget",
     default="2%",
     show_default=True,
-    callback=lambda _context, _option, text: _share(text),
+    callback=lambda _context, _option, text: share(text),
     help="Share of the program's time that measuring may take, beyond the first 20 steps.",
 )
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
@@ -70,7 +70,7 @@ def command(
     return status
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     """`2%` or `0.02` as 0.02."""
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:

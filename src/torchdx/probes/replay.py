@@ -74,10 +74,18 @@ class Tape:
         known = next((step for step in given if step is not None), None)
         if value is None or known is None:
             raise Unreplayable(op)
-        sign = -float(node._saved_alpha) if op == "Sub" and given[0] is None else 1.0
+        if op == "Sub" and given[0] is not None:
+            with torch.no_grad():
+                taken = known(self._places) - value
+            return lambda places: known(places) - taken
+        if op == "Sub":
+            alpha = node._saved_alpha
+            with torch.no_grad():
+                whole = value + alpha * known(self._places)
+            return lambda places: torch.sub(whole, known(places), alpha=alpha)
         with torch.no_grad():
-            constant = value - sign * known(self._places)
-        return lambda places: sign * known(places) + constant
+            constant = value - known(self._places)
+        return lambda places: known(places) + constant
 
 
 def factor_of(root: torch.Tensor) -> float:
@@ -263,6 +271,7 @@ _OPERATIONS: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "ClampMin": _with("clamp_min", "min"),
     "ClampMax": _with("clamp_max", "max"),
     "Pow": _power,
+    "Logsumexp": _with("logsumexp", "dim", "keepdim"),
     "Mean": _reduce("mean"),
     "Sum": _reduce("sum"),
     "Mul": _product(torch.mul),

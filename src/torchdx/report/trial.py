@@ -1,6 +1,7 @@
 """A trial in the terminal: what will be run, how far it is, and what it has shown."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Self
 
@@ -11,43 +12,59 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from torchdx.rules.base import Finding
+from torchdx.rules.base import Finding, find_rule
 from torchdx.trials.edits import Edit
-from torchdx.trials.plan import AGAIN, AS_IS, TREATED, Plan
+from torchdx.trials.measures import Measure
+from torchdx.trials.plan import AGAIN, AS_IS, LEAST_S, STALLED, TREATED, Plan
 from torchdx.trials.runner import Run, Trial
 from torchdx.trials.verdict import Compared, Verdict
 
 COLOURS = {"cured": "green", "helped": "green", "no effect": "yellow", "worse": "red",
            "cannot tell": "yellow"}  # fmt: skip
+MARKS = {"cured": "✓", "helped": "+", "no effect": "=", "worse": "✗", "cannot tell": "?"}
+START_S = 2.0  # of a process, besides its program
+NARROW = 80  # columns, below which a table leaves out what is least
+LONG_S = 90  # from where on minutes are told
 
 
-def announced(plan: Plan, out: Console) -> None:
+def announced(plan: Plan, jobs: int, out: Console) -> None:
     """What is tried on what, and by which rule it ends."""
-    out.print(
-        Bar(
-            Text.assemble(("torchdx try ", "bold magenta"), f"{plan.code} {plan.name}"),
-            style="magenta",
-            align="left",
-        )
-    )
-    steps = f"{plan.steps} steps" if plan.steps else "the whole run"
-    table = _facts()
-    table.add_row("treatment", plan.prescription.text)
-    table.add_row("arms", ", ".join(arm.name for arm in plan.arms) + "; as it is once more (A/A)")
-    table.add_row("ends", f"after {len(plan.seeds)} seeds, {steps} each{_or(plan)}")
-    out.print(table)
+    title = Text.assemble(("torchdx try ", "bold magenta"), f"{plan.code} {plan.name}")
+    facts = _facts()
+    facts.add_row("treatment", plan.prescription.text)
+    facts.add_row("runs", _runs(plan, jobs))
+    facts.add_row("ends", _ends(plan))
+    _print(out, Bar(title, style="magenta", align="left"), facts)
 
 
-def _or(plan: Plan) -> str:
-    limit = f", or after {plan.max_minutes:g} minutes" if plan.max_minutes else ""
-    return f"{limit}; sooner when nothing but `cannot tell` is left"
+def _runs(plan: Plan, jobs: int) -> str:
+    arms = ", ".join(arm.name for arm in plan.arms)
+    steps = f"{plan.steps} steps" if plan.steps else "to their end"
+    count = len(plan.runs)
+    about = ""
+    if plan.elapsed is not None and not plan.steps:
+        about = f", about {_time((plan.elapsed + START_S) * count / max(1, jobs))}"
+    seeds = f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}"
+    return f"{arms}; {seeds} each, the first as it is twice: {count} runs, {steps}{about}"
+
+
+def _ends(plan: Plan) -> str:
+    limit = f", or begins after {plan.max_minutes:g} minutes" if plan.max_minutes else ""
+    slow = f"{STALLED:g} times the slowest as it is, at least {LEAST_S:g} s"
+    return f"early where only `cannot tell` is left; no run takes longer than {slow}{limit}"
 
 
 def not_tried(finding: Finding, edit: Edit | str, out: Console) -> None:
     """A finding whose cure cannot be carried out from outside."""
-    out.print(Text.assemble(("  dx  ", "bold magenta"), (f"{finding.code} {finding.name}", "bold")))
-    out.print("  not tried: this change cannot be made from outside of the script", style="dim")
-    _edit(edit, out)
+    head = Text.assemble(("  - not tried  ", "bold yellow"), f"{finding.code} {finding.name}: ")
+    head.append("this change cannot be made from outside of the script", style="dim")
+    _print(out, head, *_edit(edit, _facts()), "")
+
+
+def went_with(finding: Finding, cause: str, out: Console) -> None:
+    """A finding that was told of no run in which its cause was treated."""
+    said = f"gone where {cause} is treated; not tried by itself"
+    _print(out, Text.assemble(("  ✓ ", "bold green"), f"{finding.code} {finding.name}: {said}"), "")
 
 
 class Progress:
@@ -55,7 +72,7 @@ class Progress:
 
     def __init__(self, out: Console, runs: int, jobs: int) -> None:
         self._out, self._runs, self._jobs = out, runs, jobs
-        self._status = out.status(f"  0 of {runs} runs") if out.is_terminal else None
+        self._status = out.status(self._line(f"0 of {runs} runs")) if out.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._status is not None:
@@ -69,89 +86,129 @@ class Progress:
     def told(self, trial: Trial, run: Run, left: int) -> None:
         """One run is done."""
         done = len(trial.runs)
-        measure = trial.measure
-        value = run.scores.get(measure.key) if measure is not None else None
-        number = "" if value is None else f"  {value:.4g}"
-        said = f"{run.arm}, seed {run.seed}{number}{'  ' + run.error if run.error else ''}"
-        far = f"{done} of {done + left} runs, {time_left(trial, left, self._jobs)}"
+        value = None if trial.measure is None else run.scores.get(trial.measure.key)
+        parts = [f"{done} of {done + left} runs", time_left(trial, left, self._jobs)]
+        parts.append(f"{run.arm}, seed {run.seed}" + ("" if value is None else f": {value:.4g}"))
+        parts += ["kept from before"] if run.kept else []
+        parts += [run.error] if run.error else []
+        line = self._line(" · ".join(part for part in parts if part))
         if self._status is None:
-            self._out.print(f"  {far}: {said}", soft_wrap=True)
+            self._out.print(line, soft_wrap=True)
         else:
-            self._status.update(f"  {far}: {said}")
+            self._status.update(line)
+
+    @staticmethod
+    def _line(text: str) -> Text:
+        return Text(f"  {text}", no_wrap=True, overflow="ellipsis", style="dim")
 
 
 def time_left(trial: Trial, runs: int, jobs: int) -> str:
     """How long the runs that are left will take, by those that are done."""
-    if not trial.runs:
+    if not trial.runs or not runs:
         return ""
-    seconds = fmean(run.wall_s for run in trial.runs) * runs / max(1, jobs)
-    return f"{seconds / 60:.0f} min left" if seconds > 90 else f"{seconds:.0f} s left"  # noqa: PLR2004
+    return f"{_time(fmean(run.wall_s for run in trial.runs) * runs / max(1, jobs))} left"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > LONG_S else f"{max(1, round(seconds))} s"
 
 
 def shown(trial: Trial, edit: Edit | str, out: Console) -> None:
-    """The table of a trial, its verdict, and the edit or why there is none."""
-    out.print()
-    if trial.measure is not None:
-        out.print(_table(trial))
+    """The verdict of a trial, the table behind it, and the edit or why there is none."""
+    _print(out, "", *_shown(trial, edit, out.width), "")
+
+
+def _shown(trial: Trial, edit: Edit | str, width: int) -> Iterator[RenderableType]:
     verdict = trial.verdict
-    if verdict is not None:
-        out.print(_effect(trial, verdict))
-    word, because = ("cannot tell", trial.ended) if verdict is None else _said(trial, verdict)
-    said = Text.assemble("  verdict: ", (word, f"bold {COLOURS[word]}"))
-    out.print(said + Text(f"  ({because})" if because else "", style="dim"))
-    out.print(_small(trial))
-    _edit(edit, out)
+    yield Padding(_said(trial, verdict), (0, 2))
+    if trial.measure is not None:
+        yield ""
+        yield _table(trial, trial.measure, narrow=width < NARROW)
+    yield ""
+    facts = _behind(trial, verdict)
+    yield from _edit(edit, facts)
 
 
-def _said(trial: Trial, verdict: Verdict) -> tuple[str, str]:
-    parts = [verdict.because] if verdict.because else []
-    if trial.ended and trial.ended not in parts:
-        parts.append(trial.ended)
-    return verdict.word, "; ".join(parts)
+def _said(trial: Trial, verdict: Verdict | None) -> Text:
+    """One word, the change of the measure, and what stands against a better word."""
+    word = "cannot tell" if verdict is None else verdict.word
+    said = Text(f"{MARKS[word]} {word}", style=f"bold {COLOURS[word]}")
+    before, after = (list(trial.values(arm).values()) for arm in (AS_IS, TREATED))
+    if before and after and trial.measure is not None:
+        said.append(f"  {_number(fmean(before))} → {_number(fmean(after))}", style="default bold")
+        said.append(f" {trial.measure.words}", style="default not bold")
+    because = [verdict.because] if verdict is not None and verdict.because else []
+    if trial.ended and not any(trial.ended in part for part in because):
+        because.append(trial.ended)
+    if because:
+        said.append(f"\n{'; '.join(because)}", style="default not bold")
+    return said
 
 
-def _table(trial: Trial) -> RenderableType:
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _table(trial: Trial, measure: Measure, *, narrow: bool) -> RenderableType:
+    accurate = not measure.key.endswith("accuracy") and any(
+        _right(run) is not None for run in trial.runs
+    )
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    words = "" if trial.measure is None else trial.measure.words
-    table.add_column("arm")
-    table.add_column(words, justify="right")
-    table.add_column("from .. to", justify="right", style="dim")
-    table.add_column("accuracy", justify="right")
+    table.add_column("arm", no_wrap=True)
+    table.add_column(measure.key.partition(".")[2], justify="right")
+    if not narrow:
+        table.add_column("from .. to", justify="right", style="dim")
+    if accurate:
+        table.add_column("accuracy", justify="right")
     table.add_column(f"{trial.plan.code} told", justify="right")
-    table.add_column("seconds", justify="right", style="dim")
+    if not narrow:
+        table.add_column("s a run", justify="right", style="dim")
     for name in (AS_IS, TREATED, *(a.name for a in trial.plan.arms if a.control)):
-        table.add_row(*_row(trial, name), style="bold" if name == TREATED else "")
+        cells = _cells(trial, name)
+        kept = [c for i, c in enumerate(cells) if not (narrow and i in {2, 5})]
+        kept = kept if accurate else [c for c in kept if c is not cells[3]]
+        table.add_row(*kept, style="bold" if name == TREATED else "")
     return table
 
 
-def _row(trial: Trial, name: str) -> Sequence[str]:
+def _cells(trial: Trial, name: str) -> Sequence[Text]:
     runs = [r for r in trial.runs if r.arm == name]
     values = list(trial.values(name).values())
-    right = [a for r in runs if (a := _accuracy(r)) is not None]
+    right = [a for r in runs if (a := _right(r)) is not None]
     told = sum(trial.plan.code in r.codes for r in runs)
-    lost = [r for r in runs if r.error]
-    seconds = f"{fmean(r.wall_s for r in runs):.1f}" if runs else "-"
-    return (
-        name + (f" ({len(lost)} failed)" if lost else ""),
-        f"{fmean(values):.4g}" if values else "-",
-        f"{min(values):.3g} .. {max(values):.3g}" if len(values) > 1 else "",
-        f"{fmean(right):.1%}" if right else "",
-        f"{told} of {len(runs)}" if runs else "-",
-        seconds,
-    )
+    lost = sum(bool(r.error) for r in runs)
+    return [
+        Text(name + (f" ({lost} failed)" if lost else "")),
+        Text(_number(fmean(values)) if values else "-"),
+        Text(f"{min(values):.3g} .. {max(values):.3g}" if len(values) > 1 else ""),
+        Text(f"{fmean(right):.1%}" if right else ""),
+        Text(f"{told} of {len(runs)}" if runs else "-"),
+        Text(f"{fmean(r.wall_s for r in runs):.1f}" if runs else "-"),
+    ]
 
 
-def _accuracy(run: Run) -> float | None:
+def _right(run: Run) -> float | None:
     return run.scores.get("validation.accuracy", run.scores.get("rows.accuracy"))
 
 
-def _effect(trial: Trial, verdict: Verdict) -> RenderableType:
+def _behind(trial: Trial, verdict: Verdict | None) -> Table:
+    """The comparisons, the noise, the cost, and what else was seen."""
     table = _facts()
-    effect = verdict.effect
-    table.add_row("better by", _gain(effect))
-    for rival in verdict.rivals:
-        table.add_row(f"than {rival.against}", _gain(rival))
+    if verdict is not None and verdict.effect.gain.seeds:
+        table.add_row("better by", _gain(verdict.effect))
+        for rival in verdict.rivals:
+            table.add_row(f"than {rival.against}", _gain(rival))
     table.add_row("A/A noise", _noise(trial))
+    table.add_row("cost", _cost(trial))
+    for words, codes in (("went too", trial.went), ("came up", trial.came)):
+        if codes:
+            table.add_row(words, ", ".join(f"{code} {find_rule(code).name}" for code in codes))
+    for error in sorted({f"{r.arm}: {r.error}" for r in trial.runs if r.error})[:3]:
+        table.add_row("failed", error)
+    elsewhere = sorted({path for r in trial.runs for path in r.elsewhere})
+    if elsewhere:
+        more = f" and {len(elsewhere) - 3} more" if len(elsewhere) > 3 else ""  # noqa: PLR2004
+        table.add_row("kept away", f"writes to {', '.join(elsewhere[:3])}{more}")
     return table
 
 
@@ -166,35 +223,31 @@ def _gain(compared: Compared) -> str:
 
 def _noise(trial: Trial) -> str:
     if trial.repeats is None:
-        return "not run"
-    if trial.repeats:
+        return "not known"
+    if trial.repeats and not trial.noise:
         return "0: the same seed gives the same losses, to the last bit"
     pairs = sum(r.arm == AGAIN for r in trial.runs)
-    return f"{trial.noise:.3g}, the largest of {pairs} pairs: the program does not repeat itself"
+    of = f"the largest of {pairs} pairs" if pairs > 1 else "of one pair"
+    other = "" if trial.repeats else ": the program does not repeat itself"
+    return f"{trial.noise:.3g}, {of}{other}"
 
 
-def _small(trial: Trial) -> RenderableType:
-    table = _facts()
-    wall = sum(r.wall_s for r in trial.runs)
+def _cost(trial: Trial) -> str:
+    now = [r for r in trial.runs if not r.kept]
     steps = max((r.steps for r in trial.runs if r.arm == AS_IS), default=0)
     rows = next((r.scores.get("rows.rows") for r in trial.runs if "rows.rows" in r.scores), None)
-    asked = f", {rows:.0f} rows asked" if rows else ""
-    table.add_row("cost", f"{len(trial.runs)} runs of {steps} steps, {wall:.0f} s of runs{asked}")
-    for error in sorted({f"{r.arm}: {r.error}" for r in trial.runs if r.error})[:3]:
-        table.add_row("failed", error)
-    elsewhere = sorted({path for r in trial.runs for path in r.elsewhere})
-    if elsewhere:
-        more = f" and {len(elsewhere) - 3} more" if len(elsewhere) > 3 else ""  # noqa: PLR2004
-        table.add_row("kept away", f"writes to {', '.join(elsewhere[:3])}{more}")
-    return table
+    said = f"{len(trial.runs)} runs of {steps} steps, {_time(sum(r.wall_s for r in now))}"
+    said += f", {len(trial.runs) - len(now)} kept from before" if len(now) < len(trial.runs) else ""
+    return said + (f"; {rows:.0f} rows asked" if rows else "")
 
 
-def _edit(edit: Edit | str, out: Console) -> None:
-    if isinstance(edit, str):
-        out.print(Text.assemble(("  the edit: ", "dim"), edit))
-        return
-    out.print(Text.assemble(("  the edit: ", "dim"), edit.words))
-    out.print(Padding(Syntax(edit.diff, "diff", background_color="default"), (0, 2)))
+def _edit(edit: Edit | str, facts: Table) -> Iterator[RenderableType]:
+    """One row more of a table of facts, and the diff below it."""
+    facts.add_row("edit", edit if isinstance(edit, str) else edit.words)
+    yield facts
+    if isinstance(edit, Edit):
+        diff = Syntax(edit.diff, "diff", background_color="default", word_wrap=False)
+        yield Padding(diff, (0, 2, 0, 4))
 
 
 def _facts() -> Table:
@@ -202,3 +255,13 @@ def _facts() -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def _print(out: Console, *parts: RenderableType) -> None:
+    """Print, less the spaces that stand behind lines."""
+    with out.capture() as captured:
+        for part in parts:
+            out.print(part)
+    text = re.sub(r"[ \t]+(\x1b\[0m)?$", r"\1", captured.get(), flags=re.MULTILINE)
+    out.file.write(text)
+    out.file.flush()

@@ -59,13 +59,12 @@ def install(site: Site, prescription: Prescription) -> None:
             wanted = log_probabilities(given)
             if wanted is not given:
                 site.done()
-            loss: torch.Tensor = original(**{**arguments, "input": wanted})
-            return loss
+            arguments["input"] = wanted
         averaged = arguments.get("reduction", "mean") == "mean"
         if name in SQUARED and averaged and given.shape == target.shape and is_one_hot(target):
             site.done()
             return functional.nll_loss(log_probabilities(given), target.argmax(1))
-        loss = original(**arguments)
+        loss: torch.Tensor = original(**arguments)
         return loss
 
     site.losses(around)

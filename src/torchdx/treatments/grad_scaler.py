@@ -15,7 +15,7 @@ def install(site: Site, prescription: Prescription) -> None:
     del prescription
 
     def entered(original: Any, region: Any, *args: Any, **kwargs: Any) -> Any:
-        if region.fast_dtype is torch.float16:
+        if region._enabled and region.fast_dtype is torch.float16:
             region.fast_dtype = torch.bfloat16
             site.done()
         return original(region, *args, **kwargs)

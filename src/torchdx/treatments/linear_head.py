@@ -24,7 +24,9 @@ FREE = frozenset(
 def install(site: Site, prescription: Prescription) -> None:
     """`where` names the operation that is left out (`Relu`, `dropout`); any, if empty."""
     known = prescription.where in FUNCTIONS
-    last = _Ending(site, [prescription.where] if known else [op for op in FUNCTIONS if op != "Clamp"])
+    last = _Ending(
+        site, [prescription.where] if known else [op for op in FUNCTIONS if op != "Clamp"]
+    )
 
     def around(name: str, original: Any, arguments: dict[str, Any]) -> torch.Tensor:
         if name in FREE and torch.is_grad_enabled():
@@ -58,7 +60,10 @@ class _Ending(LastFunction):
             given = given * self._mask(given)
         result = original(given, weight, *args, **kwargs)
         if self._layer is None:
-            self._made_by = {**dict(list(self._made_by.items())[-8:]), id(result): weakref.ref(weight)}
+            self._made_by = {
+                **dict(list(self._made_by.items())[-8:]),
+                id(result): weakref.ref(weight),
+            }
         return result
 
     def _mask(self, given: torch.Tensor) -> torch.Tensor:

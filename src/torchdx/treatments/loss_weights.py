@@ -4,7 +4,6 @@ The loss is `s L + rest`, where L is what torch's loss function returned. The fa
 derivative of the whole by L, so that `w rest + s L` can be had without knowing the rest.
 """
 
-import weakref
 from typing import Any
 
 import torch
@@ -46,16 +45,16 @@ def install(site: Site, prescription: Prescription) -> None:
     """`where`: the operation of the labels' term (`NllLoss`); `to`: the weight of the others."""
     by = factor(prescription.to, 0.1)
     wanted = _FUNCTIONS.get(prescription.where, ())
-    last: list[weakref.ref[torch.Tensor]] = []
+    last: list[torch.Tensor] = []  # until its backward pass
 
     def around(name: str, original: Any, arguments: dict[str, Any]) -> torch.Tensor:
         loss: torch.Tensor = original(**arguments)
         if name in wanted and loss.requires_grad and loss.numel() == 1:
-            last[:] = [weakref.ref(loss)]
+            last[:] = [loss]
         return loss
 
     def before(root: torch.Tensor) -> torch.Tensor | None:
-        term = last.pop()() if last else None
+        term = last.pop() if last else None
         if term is None or term is root:
             return None
         changed = reweighed(root, term, by)

@@ -33,6 +33,7 @@ class _Averaging:
         self._rows = 0
         self._summed: list[tuple[torch.Tensor, torch.Tensor]] = []  # each sum, with its mean
         self._alone: bool | None = None
+        self._adds = False
         site.losses(self._loss)
         site.before_model(self._seen)
         site.before_backward(self._before)
@@ -61,13 +62,28 @@ class _Averaging:
         if self._alone is None:
             self._alone = len(self._summed) == 1 and operation(root).startswith(_HEADS)
             summed, self._summed = self._summed, []
+            self._adds = bool(summed) or _adds_rows(root.grad_fn, self._rows)
             if self._alone and root is summed[0][0]:
                 self._site.done()
                 return summed[0][1]
             if self._alone:  # the same in another layout or precision
                 self._site.done()
                 return root * (summed[0][1].detach() / summed[0][0].detach())
-        if self._alone or not self._rows:
+        if self._alone or not self._adds or not self._rows:
             return None
         self._site.done()
         return root / self._rows
+
+
+def _adds_rows(node: Any, rows: int, depth: int = 8) -> bool:
+    """Whether terms that add up as many rows reach the loss undivided."""
+    if node is None or depth == 0:
+        return False
+    name = node.name().partition("Backward")[0]
+    if name == "Sum":
+        sizes = list(getattr(node, "_saved_self_sym_sizes", ()))
+        return bool(sizes) and sizes[0] == rows
+    below = (function for function, _ in node.next_functions)
+    return name in {"Add", "Sub", "Neg", "Mul"} and any(
+        _adds_rows(b, rows, depth - 1) for b in below
+    )

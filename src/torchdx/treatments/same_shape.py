@@ -17,9 +17,12 @@ def in_shape(target: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
 
     Shapes (n, 1) and (n,), or (n,) and (n, 1); anything else is returned as it is.
     """
-    differ = given.shape != target.shape and given.numel() == target.numel() > 1
-    flat = [[n for n in t.shape if n != 1] for t in (given, target)]
-    crossed = differ and len(flat[0]) == 1 and flat[0] == flat[1]
+    rows = given.numel()
+    if rows < 2 or rows != target.numel() or given.shape == target.shape:  # noqa: PLR2004
+        return target
+    flat = [tuple(n for n in t.shape if n != 1) for t in (given, target)]
+    last = given.shape[-1] == 1, target.shape[-1] == 1
+    crossed = flat[0] == flat[1] == (rows,) and last[0] != last[1]
     return target.reshape(given.shape) if crossed else target
 
 
@@ -39,10 +42,8 @@ def install(site: Site, prescription: Prescription) -> None:
 
     def seen(difference: Difference) -> torch.Tensor | None:
         reshaped = in_shape(difference.target, difference.given)
-        if reshaped is difference.target or 2 not in (  # noqa: PLR2004
-            difference.given.dim(),
-            difference.target.dim(),
-        ):
+        plain = {difference.given.dim(), difference.target.dim()} == {1, 2}
+        if reshaped is difference.target or not plain:
             return None
         site.done()
         return reshaped

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from torchdx.events.identity import ByIdentity
 from torchdx.events.patches import Patches
 from torchdx.graph.names import Names
+from torchdx.record.model import Record
 
 LOSSES = (
     *(name for name in dir(functional) if name.endswith("_loss")),
@@ -48,6 +49,7 @@ class Site:
 
     def __init__(self) -> None:
         self.acted = 0
+        self.record: Record | None = None
         self.names = Names()
         self.optimizers: list[Optimizer] = []
         self._patches = Patches()
@@ -73,8 +75,12 @@ class Site:
         """A treatment has changed something."""
         self.acted += 1
 
-    def begin(self) -> None:
-        """Whoever watches the program is in its place: what stands in front of it comes now."""
+    def begin(self, record: Record | None = None) -> None:
+        """Whoever watches the program is in its place: what stands in front of it comes now.
+
+        `record` is what is seen of the program, as it grows.
+        """
+        self.record = record
         while self._in_front:
             self._in_front.pop(0)()
 

@@ -70,9 +70,8 @@ def _each(site: Site, name: str, change: Any, position: int, *, root: bool = Fal
         if root and not (isinstance(args[1], float | int) and args[1] < 1):
             return original(*args, **kwargs)
         stable = change(value)
-        with torch.no_grad():
-            if bool((stable == value).all()):
-                return original(*args, **kwargs)
+        if bool((stable == value).all()):
+            return original(*args, **kwargs)
         site.done()
         return original(*args[:position], stable, *args[position + 1 :], **kwargs)
 

@@ -20,7 +20,8 @@ from torchdx.boot.session import Options, Session
 from torchdx.errors import CallError
 from torchdx.rules.base import Prescription
 from torchdx.trials import measures
-from torchdx.trials.surroundings import Redirecting, limit_memory
+from torchdx.trials.redirecting import Redirecting
+from torchdx.trials.surroundings import limit_memory, stay_offline
 
 
 def main(path: str) -> int:
@@ -53,6 +54,7 @@ class _Arm:
         self._redirecting = Redirecting(scratch, (Path(spec["record"]).parent,))
         self._observe()
         self._redirecting.begin()
+        stay_offline()
         status = self._program()
         self._examine()
         self._session.ended_with(status)
@@ -66,6 +68,7 @@ class _Arm:
         found = () if self._session.diagnosis is None else self._session.diagnosis.findings
         losses = repr([loss for _, loss in record.losses])
         self.result["codes"] = [finding.code for finding in found]
+        self.result["sick"] = [finding.code for finding in found if finding.severity != "note"]
         self.result["losses"] = hashlib.sha256(losses.encode()).hexdigest()
         self.result["scores"] |= measures.from_record(record)
 
@@ -92,7 +95,7 @@ class _Arm:
         options = Options(quiet=True, budget=spec["budget"])
         self._session = Session(Path(spec["record"]), options, facts)
         self._session.begin()
-        self._site.begin()
+        self._site.begin(self._session.observer.recorder.record)
         self._examiner = Examiner(spec["examined"])
         self._session.observer.listen(self._examiner)
         self._stopping = Stopping(self._site, spec["steps"], self._at_last)

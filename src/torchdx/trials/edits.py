@@ -6,6 +6,7 @@ An edit is given only where the line and the change leave no doubt; else the rea
 import ast
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,20 @@ class Edit:
     diff: str
 
 
+class MovedError(Exception):
+    """The line is no longer in its file, or in several places."""
+
+
 class Source:
-    """A file of the user's, parsed, and the line that a finding names in it."""
+    """A file of the user's, parsed, and the line that a finding names in it.
+
+    Line ends are as they are in the file. `number` is that of the line today.
+    """
 
     def __init__(self, line: Line) -> None:
         self.path = Path(line.file)
-        self.number = line.number
-        self.text = self.path.read_text()
+        self.text = self.path.read_bytes().decode()
+        self.number = _today(line, self.text)
         self.tree = ast.parse(self.text)
         self._starts = [0]
         for each in self.text.encode().splitlines(keepends=True):
@@ -101,38 +109,59 @@ def edit_of(finding: Finding, prescription: Prescription, root: Path) -> Edit | 
     """
     import torchdx.trials.editors  # noqa: F401, PLC0415  # they register themselves
 
-    write = _EDITORS.get(prescription.change)
-    where = (
-        f" ({os.path.relpath(finding.line.file, root)}:{finding.line.number})"
-        if finding.line
-        else ""
-    )
-    if finding.line is None or write is None:
-        return f"none can be written for you: {prescription.text}{where}"
+    line, write = finding.line, _EDITORS.get(prescription.change)
+    where = "" if line is None else f" ({_short(line.file, root)}:{line.number})"
+    if line is None or write is None:
+        return f"by hand: {prescription.text}{where}"
     try:
-        source = Source(finding.line)
+        source = Source(line)
         changes = list(write(source, prescription))
         after = source.changed(changes)
         ast.parse(after)
+    except MovedError:
+        return f"by hand, for the file is not the one that was run: {prescription.text}{where}"
     except (OSError, SyntaxError, ValueError):
-        return f"none can be written for you: {prescription.text}{where}"
+        return f"by hand, for the file cannot be read: {prescription.text}{where}"
     if not changes or after == source.text:
-        return f"none can be written for you from that line: {prescription.text}{where}"
+        return f"by hand, for that line leaves it open: {prescription.text}{where}"
+    where = f" ({_short(line.file, root)}:{source.number})"
     return Edit(f"{prescription.text}{where}", diff(source.path, source.text, after, root))
+
+
+def _today(line: Line, text: str) -> int:
+    """The number that a line has in a file that may have been changed since.
+
+    Raises:
+        MovedError: it is not there, or in several places but not in its own.
+    """
+    if not line.text:
+        return line.number
+    lines = [each.strip() for each in re.split("\r\n|\r|\n", text)]
+    wanted = line.text.strip()
+    if line.number <= len(lines) and lines[line.number - 1] == wanted:
+        return line.number
+    if lines.count(wanted) != 1:
+        raise MovedError
+    return lines.index(wanted) + 1
+
+
+def _short(file: str, root: Path) -> str:
+    relative = os.path.relpath(file, root)
+    return file if relative.startswith("..") else relative
 
 
 def diff(path: Path, before: str, after: str, root: Path) -> str:
     """A unified diff that `git apply` takes in `root`."""
     name = os.path.relpath(path, root)
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        f"a/{name}",
-        f"b/{name}",
-    )
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
     return "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
     )
+
+
+def _lines(text: str) -> list[str]:
+    """With their ends; unlike `splitlines`, parted nowhere but there."""
+    return re.findall("[^\n]*\n|[^\n]+", text)
 
 
 def _name(function: ast.expr) -> str:

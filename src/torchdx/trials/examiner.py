@@ -15,9 +15,9 @@ from torch.utils import _pytree as pytree
 
 from torchdx.events.glimpse import Call, Glimpse
 from torchdx.events.sampling import Quiet
-from torchdx.graph import heads
 from torchdx.probes.restoring import precision
 from torchdx.probes.subject import Loss, rebuild_loss
+from torchdx.trials import by_hand
 from torchdx.trials.scores import Answers, answers_of, scores
 
 ROWS = 4096  # enough: their mean is known to 1.6 points at worst
@@ -62,14 +62,14 @@ class Examiner(Quiet):
                 return
 
     def examine(self) -> dict[str, float]:
-        """Scores by name; those of training, with the weights of the time, where no other can be.
+        """Scores by name: of its final answers, and of those while training.
 
-        Names and units: `torchdx.trials.scores`.
+        The latter, with the weights of the time, serve where an arm has no others. Names and units:
+        `torchdx.trials.scores`.
         """
         found = [answer for kept in self._kept.values() if (answer := _asked(kept)) is not None]
-        if found:
-            return scores("rows", found)
-        return scores("training", self._training[len(self._training) // 2 :])
+        late = self._training[len(self._training) // 2 :]
+        return {**scores("training", late), **scores("rows", found)}
 
 
 def _asked(kept: _Kept) -> Answers | None:
@@ -77,8 +77,9 @@ def _asked(kept: _Kept) -> Answers | None:
     kept.model.eval()
     try:
         with torch.enable_grad(), precision(kept.autocast):
-            root = kept.loss(kept.model(*kept.args, **kept.kwargs))
-            head = heads.read(root)
+            answer = kept.model(*kept.args, **kept.kwargs)
+            root = kept.loss(answer)
+            head = by_hand.read(root, answer)
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError):
         return None
     finally:

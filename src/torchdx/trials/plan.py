@@ -1,22 +1,31 @@
 """What a trial runs, laid down before it starts: arms, seeds, steps, and when it may end early."""
 
+import contextlib
 import hashlib
+import importlib.metadata
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from torchdx import __version__
 from torchdx.errors import CallError
 from torchdx.record.model import Record
 from torchdx.rules.base import Finding, Prescription
 from torchdx.treatments.base import Treatment, factor
+from torchdx.trials.surroundings import SKIPPED
 
 SEEDS = 5  # the fewest that can show an effect at 95 %: one of 32 signs is all on one side
 STEPS = 300  # of a run that is too long to be repeated whole
 WHOLE_S = 30.0  # seconds: a run that took less is repeated whole
 EXAMINED = 16  # batches, spread over a run, whose rows the final model is asked for
 STALLED = 4.0  # times the slowest arm as it is
+BUDGET = 0.02  # of observing, where a record does not say
 LEAST_S = 60.0  # seconds that an arm has in any case
+UNTIMED = 10.0  # times the observed run, for the first arms as it is
+UNTIMED_S = 300.0  # seconds that these have in any case
+LOOKED_AT = 20_000  # files of the program's folder, for changes of its text
 
 AS_IS, AGAIN, TREATED = "as it is", "as it is, again", "treated"
 
@@ -46,7 +55,9 @@ class Plan:
     steps         optimizer steps that an arm makes at most; 0: to the program's own end
     expected      steps of the observed run, over which the examined rows are spread
     seeds         numbers added to the program's own seeds; 0: as it is written
-    seconds       that an arm may take, None until one as it is has been timed
+    elapsed       seconds of the observed run, None where its end was not seen
+    stamp         of the program's text and of the versions at work: runs of others are not taken
+    budget        share of the program's time that observing takes, as in the observed run
     """
 
     code: str
@@ -62,7 +73,10 @@ class Plan:
     seeds: tuple[int, ...]
     max_minutes: float | None = None
     memory_gb: float | None = None
+    threads: int = 1
     budget: float = 0.02
+    elapsed: float | None = None
+    stamp: str = ""
 
     def spec(self, arm: Arm, seed: int) -> dict[str, Any]:
         """All that the process of one arm is told."""
@@ -78,7 +92,14 @@ class Plan:
             "examined": self.examined,
             "budget": self.budget,
             "memory_gb": self.memory_gb,
+            "threads": self.threads,
+            "stamp": self.stamp,
         }
+
+    @property
+    def seconds(self) -> float:
+        """That a run may take until one as it is has been timed."""
+        return max(UNTIMED_S, UNTIMED * (self.elapsed or 0.0))
 
     @property
     def examined(self) -> list[int]:
@@ -89,8 +110,8 @@ class Plan:
     @property
     def runs(self) -> list[tuple[Arm, int]]:
         """Every run in order: the seeds one after the other, within each the arms in turn."""
-        again = [(Arm(AGAIN), self.seeds[0])]
-        return again + [(arm, seed) for seed in self.seeds for arm in self.arms]
+        first, *others = [(arm, seed) for seed in self.seeds for arm in self.arms]
+        return [first, (Arm(AGAIN), self.seeds[0]), *others]
 
 
 def key(spec: dict[str, Any]) -> str:
@@ -125,6 +146,8 @@ def make(  # noqa: PLR0913  # each is an option of the command
     seeds: int = SEEDS,
     max_minutes: float | None = None,
     memory_gb: float | None = None,
+    threads: int = 1,
+    budget: float | None = None,
 ) -> Plan:
     """The trial of one prescription on the program of a record.
 
@@ -160,7 +183,26 @@ def make(  # noqa: PLR0913  # each is an option of the command
         seeds=tuple(range(seeds)),
         max_minutes=max_minutes,
         memory_gb=memory_gb,
+        threads=threads,
+        budget=float(record.end.get("budget") or BUDGET) if budget is None else budget,
+        elapsed=record.end.get("elapsed_s"),
+        stamp=stamp(Path(cwd) if module else Path(cwd, argv[0]).parent),
     )
+
+
+def stamp(folder: Path) -> str:
+    """A digest of the Python files of a folder, by size and time, and of torchdx and torch."""
+    found, seen = [], 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f not in SKIPPED and not f.startswith("."))
+        for path in sorted(Path(place, name) for name in files if name.endswith(".py")):
+            with contextlib.suppress(OSError):
+                found.append((str(path), path.stat().st_size, path.stat().st_mtime_ns))
+        seen += len(files)
+        if seen > LOOKED_AT:
+            break
+    stated = repr((found, __version__, importlib.metadata.version("torch")))
+    return hashlib.sha256(stated.encode()).hexdigest()[:16]
 
 
 def _steps(record: Record) -> int:

@@ -10,6 +10,7 @@ import json
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import joblib  # type: ignore[import-untyped]  # it ships no types
 
-from torchdx.boot.nursery import Birth, Nursery, kill
+from torchdx.boot.nursery import Birth, Nursery, NurseryError, kill
 from torchdx.errors import CallError
 from torchdx.trials.measures import Measure, choose
 from torchdx.trials.plan import AGAIN, AS_IS, LEAST_S, STALLED, TREATED, Arm, Plan, key
@@ -28,6 +29,7 @@ TAIL = 2_000  # characters of stderr that are kept of a failed arm
 
 _RUNNING: set[int] = set()
 _LOCK = threading.Lock()
+_STOP = threading.Event()  # no arm is begun any more
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,11 @@ class Run:
 
     scores  by name (`torchdx.trials.measures`); `codes`: what was found in it
     wall_s  of the whole process, its start included
-    error   of the program, empty where it ended well
+    error   of the program, empty where it ended well; such a run has failed
     stalled whether it was set aside for taking too long
     losses  a digest of all its losses
+    sick    those of `codes` that are no mere notes
+    kept    whether it was run before, and is only taken up
     """
 
     arm: str
@@ -52,6 +56,8 @@ class Run:
     stalled: bool = False
     elsewhere: tuple[str, ...] = ()
     losses: str = ""
+    sick: tuple[str, ...] = ()
+    kept: bool = False
 
 
 @dataclass
@@ -113,7 +119,26 @@ class Trial:
             noise=self.noise,
             acted=any(r.acted for r in own[TREATED]),
             controls=tuple(arm.name for arm in self.plan.arms if arm.control),
+            failed={n: frozenset(r.seed for r in rs if r.error) for n, rs in own.items()},
         )
+
+    @property
+    def went(self) -> list[str]:
+        """Codes besides the finding's own that most runs as it is have, and no treated one."""
+        return self._only(AS_IS, TREATED)
+
+    @property
+    def came(self) -> list[str]:
+        """Codes that most treated runs have, and none as it is."""
+        return self._only(TREATED, AS_IS)
+
+    def _only(self, arm: str, other: str) -> list[str]:
+        runs = {name: [r for r in self.runs if r.arm == name] for name in (arm, other)}
+        if not runs[other]:
+            return []
+        counts = Counter(code for r in runs[arm] for code in r.sick)
+        elsewhere = {code for r in runs[other] for code in r.codes} | {self.plan.code}
+        return sorted(c for c, n in counts.items() if 2 * n > len(runs[arm]) and c not in elsewhere)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -148,39 +173,75 @@ def run(  # noqa: PLR0913  # each is an option of the command
     """
     folder = folder.absolute()
     trial = Trial(plan, folder)
-    _prepare(folder)
+    jobs = 1 if plan.treatment.judged_on == "speed" else jobs  # others would take time from it
     left = list(plan.runs)
     limit: float | None = None
-    try:
-        while left and not trial.ended:
-            seed = left[0][1]
-            wave, left = [r for r in left if r[1] == seed], [r for r in left if r[1] != seed]
-            for done in _wave(plan, folder, wave, jobs, limit, keep=keep):
-                trial.add(done)
-                told(trial, done, len(left) + len(wave) - len(_of(trial, seed)))
-            limit = limit or _limit(trial)
-            left += _repeats(trial, left, seed)
-            trial.ended = "" if to_the_end else next(_reasons(trial), "")
-    except KeyboardInterrupt:
-        trial.interrupted = True
-        trial.ended = "interrupted; the same command goes on from here"
-    finally:
-        _end_all()
+    _STOP.clear()
+    with _reserved(folder):
+        try:
+            while left and not trial.ended:
+                wave = _wave(trial, left, whole=to_the_end)
+                left = [run for run in left if run not in wave]
+                ahead = len(left) + len(wave)
+                for done in _side_by_side(trial, wave, jobs, limit or plan.seconds, keep=keep):
+                    trial.add(done)
+                    ahead -= 1
+                    told(trial, done, ahead)
+                limit = limit or _limit(trial)
+                left += _repeats(trial, left)
+                trial.ended = _over(trial) or ("" if to_the_end else next(_reasons(trial), ""))
+        except KeyboardInterrupt:
+            trial.interrupted = True
+            trial.ended = "interrupted; the same command goes on from here"
+        except OSError as error:
+            msg = f"a trial keeps its runs in {folder}: {error.strerror or error}."
+            raise CallError(msg) from None
+        finally:
+            _end_all()
     return trial
 
 
-def _of(trial: Trial, seed: int) -> list[Run]:
-    return [r for r in trial.runs if r.seed == seed]
+def _wave(trial: Trial, left: list[tuple[Arm, int]], *, whole: bool) -> list[tuple[Arm, int]]:
+    """What is run next, side by side: a seed's arms; at first the program as it is alone.
+
+    It comes twice, and where it does not show the finding, with the next seed, before any arm is.
+    """
+    seed = left[0][1]
+    own = [run for run in left if run[1] == seed]
+    if not trial.runs:
+        return [run for run in own if run[0].name in {AS_IS, AGAIN}]
+    told = [trial.plan.code in run.codes for run in trial.runs if run.arm == AS_IS]
+    if len(told) == 1 and not any(told) and not whole:
+        return [run for run in left if run[0].name == AS_IS][:1] or own
+    return own
 
 
-def _prepare(folder: Path) -> None:
+@contextlib.contextmanager
+def _reserved(folder: Path) -> Iterator[None]:
+    """The folder of a trial for this process alone."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").write_bytes(b"x" * 4096)
         (folder / ".writable").unlink()
+        lock = (folder / ".lock").open("w")
     except OSError as error:
         msg = f"a trial keeps its runs in {folder}, which cannot be written: {error.strerror}."
         raise CallError(msg) from None
+    with lock:
+        try:
+            _lock(lock)
+        except OSError:
+            msg = f"another `torchdx try` is at work in {folder}: wait for its end, or end it."
+            raise CallError(msg) from None
+        yield
+
+
+def _lock(file: Any) -> None:
+    """Until the file is closed or this process ends; not on Windows."""
+    with contextlib.suppress(ImportError):
+        import fcntl  # noqa: PLC0415
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _limit(trial: Trial) -> float | None:
@@ -189,11 +250,24 @@ def _limit(trial: Trial) -> float | None:
     return max(LEAST_S, STALLED * max(took)) if took else None
 
 
-def _repeats(trial: Trial, left: list[tuple[Arm, int]], seed: int) -> list[tuple[Arm, int]]:
+def _repeats(trial: Trial, left: list[tuple[Arm, int]]) -> list[tuple[Arm, int]]:
     """Where two runs of the same differ, every seed is run twice as it is."""
-    if seed != trial.plan.seeds[0] or trial.repeats is not False:
+    timed = trial.plan.treatment.judged_on == "speed"
+    planned = {s for arm, s in left if arm.name == AGAIN} | _again(trial)
+    if not timed and trial.repeats is not False:
         return []
-    return [(Arm(AGAIN), other) for other in dict.fromkeys(s for _, s in left)]
+    return [(Arm(AGAIN), seed) for seed in trial.plan.seeds if seed not in planned]
+
+
+def _again(trial: Trial) -> set[int]:
+    return {run.seed for run in trial.runs if run.arm == AGAIN}
+
+
+def _over(trial: Trial) -> str:
+    minutes = trial.plan.max_minutes
+    if minutes and time.monotonic() - trial.began >= 60 * minutes:
+        return f"--max-minutes {minutes:g} are over"
+    return ""
 
 
 def _reasons(trial: Trial) -> Iterator[str]:
@@ -202,50 +276,54 @@ def _reasons(trial: Trial) -> Iterator[str]:
     broken = [r for r in trial.runs if r.arm == AS_IS and r.error]
     if broken and not any(r.steps for r in broken):
         yield f"the program does not run: {broken[0].error}"
-    if plan.max_minutes and time.monotonic() - trial.began > 60 * plan.max_minutes:
-        yield f"--max-minutes {plan.max_minutes:g} are over"
     if outcome is None:
         yield "nothing could be measured that the treatment leaves as it is"
         return
     told = outcome.fired[AS_IS]
-    if len(told) > 1 and not any(told.values()):
-        yield "not reproduced in two runs as it is"
-    if not outcome.acted:
+    if len(told) >= min(2, len(plan.seeds)) and not any(told.values()):
+        yield "not reproduced"
+    if outcome.fired[TREATED] and not outcome.acted:
         yield "the treatment found nothing to act on"
     if settled(outcome, len(plan.seeds)):
-        yield "the seeds disagree, and those left cannot change that"
+        yield "no seed that is left can change that"
 
 
-def _wave(  # noqa: PLR0913
-    plan: Plan,
-    folder: Path,
-    wave: list[tuple[Arm, int]],
-    jobs: int,
-    limit: float | None,
-    *,
-    keep: bool,
+def _side_by_side(
+    trial: Trial, wave: list[tuple[Arm, int]], jobs: int, limit: float, *, keep: bool
 ) -> Iterator[Run]:
+    plan = trial.plan
+    until = None
+    if plan.max_minutes:
+        until = time.time() + 60 * plan.max_minutes - (time.monotonic() - trial.began)
     calls = (
-        joblib.delayed(run_arm)(plan.spec(arm, seed), str(folder), limit, keep=keep)
+        joblib.delayed(run_arm)(plan.spec(arm, seed), str(trial.folder), limit, until, keep=keep)
         for arm, seed in wave
     )
     done = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(calls)
-    yield from map(gathered, done)
+    yield from (gathered(result) for result in done if result)
 
 
 def run_arm(
-    spec: dict[str, Any], folder: str, limit_s: float | None, *, keep: bool = False
+    spec: dict[str, Any],
+    folder: str,
+    limit_s: float | None,
+    until: float | None = None,
+    *,
+    keep: bool = False,
 ) -> dict[str, Any]:
     """Run one arm in a process of its own, or take what it left when it ran before.
 
-    Returns what its child wrote, with `wall_s`, `record` and, where it failed, `error`.
+    Returns what its child wrote, with `wall_s`, and where it failed, `error`; nothing when it is
+    later than `until` (seconds since 1970).
     """
     home = Path(folder) / f"{key(spec)}"
     kept = home / "result.json"
-    if kept.exists():
+    with contextlib.suppress(OSError, ValueError):
         known: dict[str, Any] = json.loads(kept.read_text())
         if not known.get("error"):
-            return known
+            return {**known, "kept": True}
+    if _STOP.is_set() or (until is not None and time.time() >= until):
+        return {}
     scratch = home / "scratch"
     shutil.rmtree(home, ignore_errors=True)
     show(Path(spec["cwd"]), scratch)
@@ -254,16 +332,29 @@ def run_arm(
     told.write_text(json.dumps({**spec, **{k: str(v) for k, v in files.items()}}))
     began = time.monotonic()
     ended = _child(told, home, spec, limit_s)
-    result: dict[str, Any] = {"arm": spec["arm"], "seed": spec["seed"], **ended}
+    result: dict[str, Any] = {"arm": spec["arm"], "seed": spec["seed"]}
     with contextlib.suppress(OSError, ValueError):
-        result = {**json.loads(files["result"].read_text()), **ended}
-    result |= {"wall_s": time.monotonic() - began, "record": str(files["record"])}
-    if not files["result"].exists() and not result.get("error"):
-        result["error"] = _last_words(home) or "its process ended without a result"
+        result |= json.loads(files["result"].read_text())
+    result |= {**ended, "wall_s": time.monotonic() - began}
+    if not result.get("error"):
+        result |= _unhappy(result, home)
     if not keep:
         shutil.rmtree(scratch, ignore_errors=True)
-    kept.write_text(json.dumps(result))
+        for shard in home.glob("run*.dx"):
+            shard.unlink()
+    partial = home / "result.part"
+    partial.write_text(json.dumps(result))
+    partial.rename(kept)
     return result
+
+
+def _unhappy(result: Mapping[str, Any], home: Path) -> dict[str, str]:
+    """What is wrong with a run that told no error: no result, or a status that is not 0."""
+    if "status" not in result:
+        return {"error": _last_words(home) or "its process ended without a result"}
+    if result["status"]:
+        return {"error": f"it ended with status {result['status']}"}
+    return {}
 
 
 def _child(told: Path, home: Path, spec: dict[str, Any], limit_s: float | None) -> dict[str, Any]:
@@ -271,7 +362,8 @@ def _child(told: Path, home: Path, spec: dict[str, Any], limit_s: float | None) 
     out, err = str(home / "out.txt"), str(home / "err.txt")
     own = {"TMPDIR": str(_own(home / "tmp"))}
     birth = Birth("torchdx.trials.child:main", str(told), spec["cwd"], out, err, own)
-    with Nursery.lent(OFFLINE) as nursery:
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(spec["threads"]))
+    with Nursery.lent({**OFFLINE, **threads}) as nursery:
         pid = nursery.begin(birth)
         with _LOCK:
             _RUNNING.add(pid)
@@ -281,6 +373,8 @@ def _child(told: Path, home: Path, spec: dict[str, Any], limit_s: float | None) 
             kill(pid)
             nursery.wait(None)
             return {"error": f"set aside after {limit_s:.0f} s", "stalled": True}
+        except NurseryError as error:
+            return {"error": str(error)}
         finally:
             kill(pid)  # and what it left behind
             with _LOCK:
@@ -294,6 +388,7 @@ def _own(folder: Path) -> Path:
 
 
 def _end_all() -> None:
+    _STOP.set()
     with _LOCK:
         for pid in _RUNNING:
             kill(pid)
@@ -319,4 +414,6 @@ def gathered(result: Mapping[str, Any]) -> Run:
         stalled=stalled,
         elsewhere=tuple(result.get("elsewhere", ())),
         losses=result.get("losses", ""),
+        sick=tuple(result.get("sick", ())),
+        kept=bool(result.get("kept")),
     )

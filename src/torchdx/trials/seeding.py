@@ -23,7 +23,7 @@ class Seeding:
 
     def __init__(self, site: Site, seed: int, *, reseed: bool) -> None:
         self._seed = seed
-        self._torch: Callable[[int], Any] = torch.default_generator.manual_seed
+        self._torch: Callable[[int], Any] = torch.random.manual_seed  # that of a GPU, too
         self._python, self._numpy = random.seed, np.random.seed
         self.all(UNSEEDED + seed)
         site.replace(torch, "manual_seed", self._shifted)
@@ -40,12 +40,16 @@ class Seeding:
         self._numpy(seed % MOST)
         self._torch(seed)
 
-    def _shifted(self, original: Any, seed: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(seed, int | np.integer):
-            seed = (int(seed) + self._seed) % MOST
-        elif seed is None:
-            seed = UNSEEDED + self._seed
-        return original(seed, *args, **kwargs)
+    def _shifted(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        """The seed, of whatever name, stands first; numbers are moved, texts and lists left."""
+        given = [*args, *kwargs.values()]
+        seed = given[0] if given else None
+        if seed is None:
+            return original(UNSEEDED + self._seed)
+        if self._seed and isinstance(seed, int | np.integer):
+            moved = (int(seed) + self._seed) % MOST
+            return original(moved, *given[1:])
+        return original(*args, **kwargs)
 
     def _stepped(self) -> None:
         self._steps += 1

@@ -1,11 +1,11 @@
 """Ends a program after so many optimizer steps, from within the last of them."""
 
 import os
-from collections import Counter
 from collections.abc import Callable
 
 from torch.optim import Optimizer
 
+from torchdx.events.identity import ByIdentity
 from torchdx.treatments.site import Site
 
 SWALLOWED = 3  # times that a program may catch the end before it is ended the hard way
@@ -25,15 +25,15 @@ class Stopping:
 
     def __init__(self, site: Site, steps: int, at_last: Callable[[], None]) -> None:
         self._limit, self._at_last = steps, at_last
-        self._steps: Counter[int] = Counter()
+        self._steps = ByIdentity[Optimizer, int]()
         self.raised = 0
         self.made = 0
         site.after_step(self._stepped)
 
     def _stepped(self, optimizer: Optimizer) -> None:
-        self._steps[id(optimizer)] += 1
-        self.made = max(self._steps.values())
-        if not self._limit or self.made < self._limit:
+        steps = self._steps[optimizer] = self._steps.get(optimizer, 0) + 1
+        self.made = max(self.made, steps)
+        if not self._limit or steps < self._limit:
             return
         self.raised += 1
         if self.raised > SWALLOWED:

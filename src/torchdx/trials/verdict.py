@@ -3,13 +3,14 @@
 The interval of a mean over seeds is exact and needs no normal distribution: where differences are
 symmetric about the effect, the means of all 2^n - 1 subsets of n differences part the line into
 pieces that hold it equally often (Hartigan 1969, Using subsample values as typical values, JASA 64,
-section 3). From 12 seeds on it is the bootstrap's, by resampling them.
+section 3). From 13 seeds on subsets are drawn at random, which hold it as often (Hemerik and Goeman
+2018, Exact testing with random permutations, TEST 27).
 """
 
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean
 from typing import Literal
@@ -20,7 +21,7 @@ Word = Literal["cured", "helped", "no effect", "worse", "cannot tell"]
 
 LEVEL = 0.95
 EXACT = 12  # seeds: 4,095 subsets
-DRAWS = 4_000  # of the bootstrap
+DRAWS = 4_000  # subsets of more
 ALL_ON_ONE_SIDE = 5  # seeds: 1 of 32 by chance, below 1 - LEVEL
 
 
@@ -47,7 +48,7 @@ def interval(differences: Sequence[float]) -> Interval:
     mean = fmean(differences)
     if n == 1:
         return Interval(mean, -math.inf, math.inf, 0.0, 1)
-    values = _subset_means(differences) if n <= EXACT else _resampled(differences)
+    values = _subset_means(differences) if n <= EXACT else _drawn_means(differences)
     pieces = len(values) + 1
     left = max(1, int((1 - LEVEL) * pieces))  # one-sided on either hand
     return Interval(mean, values[left - 1], values[-left], 1 - 2 * left / pieces, n)
@@ -59,10 +60,15 @@ def _subset_means(differences: Sequence[float]) -> list[float]:
     return sorted(fmean(subset) for subset in subsets)
 
 
-def _resampled(differences: Sequence[float]) -> list[float]:
+def _drawn_means(differences: Sequence[float]) -> list[float]:
     draw = random.Random(0)  # noqa: S311  # no secret
     n = len(differences)
-    return sorted(fmean(draw.choices(differences, k=n)) for _ in range(DRAWS - 1))
+    means: list[float] = []
+    while len(means) < DRAWS - 1:
+        chosen = draw.getrandbits(n)
+        if chosen:
+            means.append(fmean(d for i, d in enumerate(differences) if chosen >> i & 1))
+    return sorted(means)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ class Outcome:
     fired    arm -> seed -> whether the finding was told of that run
     noise    largest difference between two runs as it is with one seed
     acted    whether the treatment changed anything
+    failed   arm -> seeds whose run failed: it raised, was killed, or set aside
     """
 
     measure: Measure
@@ -100,6 +107,7 @@ class Outcome:
     treated: str = "treated"
     as_is: str = "as it is"
     controls: tuple[str, ...] = ()
+    failed: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,10 +122,14 @@ class Verdict:
 
 def compare(outcome: Outcome, arm: str, against: str) -> Compared:
     """By how much `arm` is better, over the seeds that both have."""
+    return Compared(arm, against, interval(list(gained(outcome, arm, against).values())))
+
+
+def gained(outcome: Outcome, arm: str, against: str) -> dict[int, float]:
+    """Seed -> by how much `arm` is better, of the seeds that both have."""
     sign = 1.0 if outcome.measure.higher else -1.0
     own, other = outcome.values.get(arm, {}), outcome.values.get(against, {})
-    pairs = [(own[seed], other[seed]) for seed in own if seed in other]
-    return Compared(arm, against, interval([sign * (a - b) for a, b in pairs]))
+    return {seed: sign * (own[seed] - other[seed]) for seed in own if seed in other}
 
 
 def judge(outcome: Outcome) -> Verdict:
@@ -145,9 +157,11 @@ def _obstacles(outcome: Outcome, gain: Interval) -> Iterator[str]:
     if told and not any(told.values()):
         yield "not reproduced: no run as it is showed the finding again"
     if not outcome.acted:
-        yield "the treatment found nothing to act on; the edit has to be made"
+        yield "the treatment found nothing to act on"
+    if broken := len(_failed(outcome, outcome.treated) - _failed(outcome, outcome.as_is)):
+        yield f"{broken} treated run{_s(broken)} failed, and the same as it is did not"
     if gain.seeds < ALL_ON_ONE_SIDE:
-        yield _more_seeds(gain)
+        yield _disagreement(outcome, gain) if _both_ways(outcome) else _more_seeds(gain)
     if _one_run(outcome):
         yield "every seed gave the same run: the program fixes its own randomness"
 
@@ -155,17 +169,35 @@ def _obstacles(outcome: Outcome, gain: Interval) -> Iterator[str]:
 def _doubts(outcome: Outcome, rivals: Sequence[Compared]) -> Iterator[str]:
     """What keeps a better arm from being a cure."""
     for rival in rivals:
-        if not rival.better(outcome.noise):
+        if not _beaten(outcome, rival):
             yield f"not proven better than `{rival.against}`"
     if still := sum(outcome.fired.get(outcome.treated, {}).values()):
-        yield f"the finding is still told of {still} treated runs"
+        yield f"the finding is still told of {still} treated run{_s(still)}"
+
+
+def _beaten(outcome: Outcome, rival: Compared) -> bool:
+    """Whether the treatment is better; where the rival failed, it is."""
+    if rival.better(outcome.noise):
+        return True
+    own, other = outcome.values.get(rival.arm, {}), outcome.values.get(rival.against, {})
+    lost = _failed(outcome, rival.against) & (own.keys() - other.keys())
+    gains = gained(outcome, rival.arm, rival.against).values()
+    return (
+        bool(lost)
+        and len(lost) + len(gains) >= ALL_ON_ONE_SIDE
+        and all(gain > outcome.noise for gain in gains)
+    )
+
+
+def _failed(outcome: Outcome, arm: str) -> frozenset[int]:
+    return outcome.failed.get(arm, frozenset())
 
 
 def _undecided(outcome: Outcome, gain: Interval) -> tuple[Word, str]:
     counts = smallest(outcome)
     if -counts < gain.low and gain.high < counts:
         return "no effect", f"less than {counts:.2g} either way"
-    return "cannot tell", _more_seeds(gain)
+    return "cannot tell", _disagreement(outcome, gain)
 
 
 def smallest(outcome: Outcome) -> float:
@@ -183,10 +215,23 @@ def _one_run(outcome: Outcome) -> bool:
 
 
 def _more_seeds(gain: Interval) -> str:
-    """What a decision would take, were the differences to go on as they are."""
-    if gain.seeds < ALL_ON_ONE_SIDE:
-        return f"{gain.seeds} seeds cannot decide at 95 %: --seeds {ALL_ON_ONE_SIDE} or more"
-    return f"the seeds disagree; about {wanted(gain)} of them, or more steps, would do"
+    ran = f"{gain.seeds} seed{_s(gain.seeds)}" if gain.seeds else "no seed of both"
+    return f"{ran} cannot decide at {LEVEL:.0%}: --seeds {ALL_ON_ONE_SIDE} or more"
+
+
+def _disagreement(outcome: Outcome, gain: Interval) -> str:
+    """How the seeds came out, and what a decision would take, were they to go on so."""
+    gains = list(gained(outcome, outcome.treated, outcome.as_is).values())
+    better = sum(g > outcome.noise for g in gains)
+    worse = sum(g < -outcome.noise for g in gains)
+    even = len(gains) - better - worse
+    told = [f"better with {better} seed{_s(better)}", f"worse with {worse}"]
+    told += [f"within the noise with {even}"] if even else []
+    return f"{', '.join(told)}; about {wanted(gain)} seeds would decide, or more steps"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def wanted(gain: Interval) -> int:
@@ -194,18 +239,25 @@ def wanted(gain: Interval) -> int:
     spread = max(gain.high - gain.mean, gain.mean - gain.low) * math.sqrt(gain.seeds) / 1.65
     if not gain.mean:
         return 10 * gain.seeds
-    return min(10_000, max(gain.seeds + 1, math.ceil((1.65 * spread / gain.mean) ** 2)))
+    if not math.isfinite(spread):
+        return ALL_ON_ONE_SIDE
+    fewest = max(gain.seeds + 1, ALL_ON_ONE_SIDE + 1, math.ceil((1.65 * spread / gain.mean) ** 2))
+    return min(10_000, fewest)
 
 
 def settled(outcome: Outcome, planned: int) -> bool:
-    """Whether no further seed can make the verdict `cured`, `helped` or `worse`.
+    """Whether no further seed can make the verdict anything but `cannot tell`.
 
-    With as few seeds as five, all must lie on one side: once one lies on each, the rest cannot
-    change it. Stated before the trial starts; it ends no trial in favour of the treatment.
+    With as few seeds as five, all must lie on one side for a verdict, or all within what counts:
+    once one lies on each side, and one beyond, the rest cannot change it. Stated before the trial
+    starts; it ends no trial in favour of the treatment.
     """
-    if planned > ALL_ON_ONE_SIDE:
-        return False
-    sign = 1.0 if outcome.measure.higher else -1.0
-    own, other = outcome.values.get(outcome.treated, {}), outcome.values.get(outcome.as_is, {})
-    gains = [sign * (own[s] - other[s]) for s in own if s in other]
+    gains = gained(outcome, outcome.treated, outcome.as_is).values()
+    beyond = any(abs(gain) >= smallest(outcome) for gain in gains)
+    return planned <= ALL_ON_ONE_SIDE and beyond and _both_ways(outcome)
+
+
+def _both_ways(outcome: Outcome) -> bool:
+    """Whether some seeds are better and some worse, beyond the noise."""
+    gains = gained(outcome, outcome.treated, outcome.as_is).values()
     return any(g > outcome.noise for g in gains) and any(g < -outcome.noise for g in gains)

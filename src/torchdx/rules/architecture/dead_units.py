@@ -30,7 +30,7 @@ from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription
 # Share of a layer's units that never rose above zero. Healthy layers 0.38 at most, sick ones 0.58
 # to 1.0; other sick runs up to 0.75.
 DEAD = 0.5
-# Share of the gradient by the layer's outputs that is zero. Healthy layers with more than a quarter
+# Share of the gradient by the layer's outputs that is zero, most of the run. Healthy layers with more than a quarter
 # of dead units: 0.87 at most; sick ones 0.97 to 1.0; other sick runs 0.64 to 1.0.
 BLOCKED = 0.93
 WINDOW = 8  # samples over which the instrument calls a unit dead
@@ -42,14 +42,18 @@ STUCK = 0.9  # of the run without getting below a guess: the harm is plain
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the layer of this kind that is nearest to the inputs."""
     for graph in record.graphs.values():
-        for layer in rectified(graph):
-            dead = record.series("unit.dead", layer.place)
-            zeros = record.series("output_gradient.zeros", layer.place)
-            if not judged(record, layer, graph.key, dead) or not zeros:
-                continue
-            if lately(dead) >= DEAD and lately(zeros) >= BLOCKED:
-                yield _finding(record, layer, graph.key)
-                return
+        found = [layer for layer in rectified(graph) if _is_dead(record, layer, graph.key)]
+        if found:
+            yield _finding(record, found, graph.key)
+            return
+
+
+def _is_dead(record: Record, layer: Rectified, graph: int) -> bool:
+    dead = record.series("unit.dead", layer.place)
+    zeros = record.series("output_gradient.zeros", layer.place)
+    if not judged(record, layer, graph, dead) or not zeros:
+        return False
+    return lately(dead) >= DEAD and median(value for _, value in zeros) >= BLOCKED
 
 
 def judged(record: Record, layer: Rectified, graph: int, dead: Series) -> bool:
@@ -64,7 +68,8 @@ def lately(series: Series) -> float:
     return median(value for _, value in series[-3:])
 
 
-def _finding(record: Record, layer: Rectified, graph: int) -> Finding:
+def _finding(record: Record, found: list[Rectified], graph: int) -> Finding:
+    layer = found[0]
     dead = record.series("unit.dead", layer.place)
     zeros = record.series("output_gradient.zeros", layer.place)
     share, blocked, began = lately(dead), lately(zeros), dead[WINDOW - 1][1]
@@ -90,7 +95,7 @@ def _finding(record: Record, layer: Rectified, graph: int) -> Finding:
             Evidence("share of the gradient that is zero", round(blocked, 4), BLOCKED),
         ),
         excluded=_rivals(from_start=from_start, began=began),
-        prescriptions=_changes(layer, from_start=from_start),
+        prescriptions=_changes(found, from_start=from_start),
     )
 
 
@@ -100,9 +105,14 @@ def _rivals(*, from_start: bool, began: float) -> tuple[Excluded, ...]:
     return (Excluded("O01", "share dead before the steps could do it", round(began, 3), DEAD),)
 
 
-def _changes(layer: Rectified, *, from_start: bool) -> tuple[Prescription, ...]:
-    leaky = Prescription("activation", "use LeakyReLU behind this layer", layer.place, "LeakyReLU")
+def _changes(found: list[Rectified], *, from_start: bool) -> tuple[Prescription, ...]:
+    """For all dead layers at once: behind one that stays dead nothing learns."""
+    places = ", ".join(dict.fromkeys(layer.place for layer in found))
+    which = "this layer" if len(found) == 1 else "these layers"
+    leaky = Prescription("activation", f"use LeakyReLU behind {which}", places, "LeakyReLU")
     if from_start:
-        text = "begin its bias at 0 and draw its weights around 0 (kaiming_normal_)"
-        return (Prescription("reinit", text, layer.place, "he_normal"), leaky)
+        one = "its bias at 0 and draw its"
+        its = one if len(found) == 1 else "their biases at 0 and draw their"
+        text = f"begin {its} weights around 0 (kaiming_normal_)"
+        return (Prescription("reinit", text, places, "he_normal"), leaky)
     return (Prescription("step_size", "halve the learning rate", "all", "x0.5"), leaky)

@@ -38,6 +38,7 @@ NAMED = 0.1
 # Rows of the rest that the last quarter of the samples must have asked for: of ten, naming none by
 # chance is out of the question.
 ASKED = 10
+FEW = 3  # samples from the second half of the run, without which its end is not known
 NEAR = 0.04  # share of right answers against that of the commonest label, over these samples
 # The loss at the end over that of a guess by shares. Sick: 1.04 and 1.05. Nets that rank rows well
 # and say no to all: 0.54 and 0.60. With the rare class's weight inverted: 1.36.
@@ -47,7 +48,7 @@ KNOWN = 3.0  # standard deviations above chance that neighbours agree: the class
 
 @dataclass(frozen=True)
 class _End:
-    """The last quarter of the samples.
+    """The last quarter of the samples, as far as they are of the second half of the run.
 
     rows    how many; `named` the share named otherwise than most; `right` of right answers
     loss    mean loss of a row, over that of a guess by the shares of the labels
@@ -79,9 +80,10 @@ def _end(table: Learned) -> _End | None:
     most, right = table.signal("prediction.top_share"), table.signal("prediction.accuracy")
     rows, losses = table.signal("batch.rows"), table.signal("loss.head")
     plain = table.plain_loss
-    last = max(1, round(len(most) * LATE))
+    later = sum(step > table.record.steps / 2 for step, _ in most)
+    last = min(later, max(FEW, round(len(most) * LATE)))
     same = len(most) == len(right) == len(rows) == len(losses)
-    if len(most) < LEAST or not same or not plain:
+    if len(most) < LEAST or not same or not plain or last < FEW:
         return None
     counts = [count for _, count in rows[-last:]]
     named = sum((1 - share) * n for (_, share), n in zip(most[-last:], counts, strict=True))

@@ -77,7 +77,12 @@ def _along(record: Record, event: Event) -> Finding:
         confirm="with batch_first=True, or axes 0 and 1 exchanged, the loss falls further",
         evidence=_evidence(event),
         prescriptions=(
-            Prescription("batch_first", f"make the {what} with batch_first=True", to="True"),
+            Prescription(
+                "batch_first",
+                f"make the {what} with batch_first=True",
+                where=joined(facts["model"], facts["path"]),
+                to="True",
+            ),
         ),
     )
 

@@ -68,9 +68,7 @@ def _outside(loss: Asked) -> Finding:
             Evidence("greatest target", float(high), 1),
             Evidence("different targets seen", loss.facts["distinct"], CODES),
         ),
-        prescriptions=(
-            replace(_PRESCRIPTION, to=f"{loss.facts['mean']:.6g} {loss.spread:.6g}"),
-        ),
+        prescriptions=(replace(_PRESCRIPTION, to=f"{loss.facts['mean']:.6g} {loss.spread:.6g}"),),
     )
 
 

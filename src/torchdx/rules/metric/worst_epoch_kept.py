@@ -2,8 +2,9 @@
 
 ## What is seen
 The weights of some epochs were kept, one state was loaded at the end, and it came from the epoch
-that had the lowest accuracy of all validations on the same data, and a loss that most of them were
-below; others were clearly better. Accuracy and loss are measured by torchdx, from answers and labels.
+that had the lowest accuracy of all validations on the same data, and a loss higher than most of
+them; others were clearly better. Accuracy and loss are measured by torchdx, from answers and
+labels.
 ## Why the net does not learn
 It did, and what it learnt is thrown away: the comparison that picks the best epoch has the wrong
 sign, or begins with an infinity that no accuracy exceeds.
@@ -111,6 +112,10 @@ def _finding(group: list[Phase], kept: Phase, snapshot: Event) -> Finding:
             Evidence("loss of the kept epoch", kept.loss or 0.0, best.loss),
         ),
         prescriptions=(
-            Prescription("keep_best", "keep the epoch with the higher accuracy, starting from 0"),
+            Prescription(
+                "keep_best",
+                "keep the epoch with the higher accuracy, starting from 0",
+                where=kept.model,
+            ),
         ),
     )
