@@ -66,6 +66,8 @@ def try_out(
     finding = next((f for f in diagnose(record).findings if f.code == fault.code), None)
     if finding is None:
         return _none(fault, "not named")
+    if finding.severity == "note":
+        return _none(fault, "a note")
     prescription = next((p for p in finding.prescriptions if p.change in known), None)
     if prescription is None:
         return _none(fault, "no treatment")

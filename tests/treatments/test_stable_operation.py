@@ -47,3 +47,12 @@ def test_where_nothing_is_singular_nothing_is_changed(treated):
     loss.backward()
     assert x.grad.tolist() == [0.5, 0.25]
     assert site.acted == 0
+
+
+def test_what_the_optimizer_computes_is_its_own(treated):
+    site = treated("stable_operation", where="Sqrt")
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.Adam([weight])
+    weight.grad = torch.zeros(2)
+    optimizer.step()
+    assert site.acted == 0

@@ -50,7 +50,7 @@ def _runs(plan: Plan, jobs: int) -> str:
 
 def _ends(plan: Plan) -> str:
     limit = f", or begins after {plan.max_minutes:g} minutes" if plan.max_minutes else ""
-    slow = f"{STALLED:g} times the slowest as it is, at least {LEAST_S:g} s"
+    slow = f"{STALLED:g} times the slowest as it is (at least {LEAST_S:g} s)"
     return f"early where only `cannot tell` is left; no run takes longer than {slow}{limit}"
 
 
@@ -246,7 +246,7 @@ def _edit(edit: Edit | str, facts: Table) -> Iterator[RenderableType]:
     facts.add_row("edit", edit if isinstance(edit, str) else edit.words)
     yield facts
     if isinstance(edit, Edit):
-        diff = Syntax(edit.diff, "diff", background_color="default", word_wrap=False)
+        diff = Syntax(edit.diff.rstrip(), "diff", background_color="default", word_wrap=False)
         yield Padding(diff, (0, 2, 0, 4))
 
 

@@ -12,7 +12,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("next_batch")
+@treatment("next_batch", judged_on="validation")
 def install(site: Site, prescription: Prescription) -> None:
     """Inputs of the model, and targets of torch's losses, where a `DataLoader` deals pairs."""
     del prescription

@@ -19,7 +19,7 @@ def recoded(target: torch.Tensor, codes: dict[float, float]) -> torch.Tensor:
     return result
 
 
-@treatment("recode", redefines=True)
+@treatment("recode", judged_on="validation", redefines=True)
 def install(site: Site, prescription: Prescription) -> None:
     """`to`: `1:0, 3:1` maps codes to codes; `+1` numbers all classes one higher, and skips none."""
     shift = prescription.to.lstrip("+-").isdigit() and int(prescription.to)

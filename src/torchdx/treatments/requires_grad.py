@@ -10,7 +10,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("requires_grad")
+@treatment("requires_grad", judged_on="validation")
 def install(site: Site, prescription: Prescription) -> None:
     """With a `to`, a module's attribute `requires_grad` becomes a call of `requires_grad_`.
 

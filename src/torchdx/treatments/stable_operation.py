@@ -4,6 +4,7 @@ Roots of 0 are taken of 1e-12, logarithms of 0 of the smallest normal number, qu
 1e-8 (counts: by 1), arc functions at 1 by 1e-6 inside.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -49,32 +50,60 @@ _FIRST = {
 
 @treatment("stable_operation")
 def install(site: Site, prescription: Prescription) -> None:
-    """`where` names the operation: `Sqrt`, `Log`, `Div`, ... Others are left alone."""
+    """`where` names the operation: `Sqrt`, `Log`, `Div`, ... Others are left alone.
+
+    The optimizer's own arithmetic, which takes roots of zeros on purpose, is not touched.
+    """
     if prescription.where in _FIRST:
         name, change = _FIRST[prescription.where]
-        _each(site, name, change, position=0)
+        _Stable(site, (name,), change)
     elif prescription.where == "Div":
-        for name in ("div", "divide", "true_divide", "__truediv__"):
-            _each(site, name, denominator, position=1)
+        _Stable(site, ("div", "divide", "true_divide", "__truediv__"), denominator, position=1)
     elif prescription.where == "Pow":
-        for name in ("pow", "__pow__"):
-            _each(site, name, under_root, position=0, root=True)
+        _Stable(site, ("pow", "__pow__"), under_root, root=True)
 
 
-def _each(site: Site, name: str, change: Any, position: int, *, root: bool = False) -> None:
-    def around(original: Any, *args: Any, **kwargs: Any) -> Any:
-        value = args[position] if len(args) > position else None
-        real = isinstance(value, torch.Tensor) and not value.is_complex()
-        if not real or (position == 0 and not value.is_floating_point()):  # type: ignore[union-attr]
+class _Stable:
+    """Changes one argument of some functions, where it is singular.
+
+    position   of the argument; `root`: whether only powers below 1 are meant
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        names: Iterable[str],
+        change: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        position: int = 0,
+        root: bool = False,
+    ) -> None:
+        self._site, self._change = site, change
+        self._position, self._root = position, root
+        self._stepping = False
+        site.before_step(lambda _: self._step(begins=True))
+        site.after_step(lambda _: self._step(begins=False))
+        for name in names:
+            for owner in (torch, torch.Tensor):
+                if hasattr(owner, name):
+                    site.replace(owner, name, self._around)
+
+    def _step(self, *, begins: bool) -> None:
+        self._stepping = begins
+
+    def _around(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        value = args[self._position] if len(args) > self._position else None
+        if not isinstance(value, torch.Tensor) or not self._meant(value, args):
             return original(*args, **kwargs)
-        if root and not (isinstance(args[1], float | int) and args[1] < 1):
-            return original(*args, **kwargs)
-        stable = change(value)
+        stable = self._change(value)
         if bool((stable == value).all()):
             return original(*args, **kwargs)
-        site.done()
-        return original(*args[:position], stable, *args[position + 1 :], **kwargs)
+        self._site.done()
+        return original(*args[: self._position], stable, *args[self._position + 1 :], **kwargs)
 
-    for owner in (torch, torch.Tensor):
-        if hasattr(owner, name):
-            site.replace(owner, name, around)
+    def _meant(self, value: torch.Tensor, args: tuple[Any, ...]) -> bool:
+        if self._stepping and not torch.is_grad_enabled():
+            return False
+        if self._position == 0 and not value.is_floating_point():
+            return False
+        return not self._root or (isinstance(args[1], float | int) and args[1] < 1)

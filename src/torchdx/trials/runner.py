@@ -8,6 +8,7 @@ that is done is kept and not run again, so that an interrupted trial goes on whe
 import contextlib
 import json
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -331,7 +332,8 @@ def run_arm(
     told = home / "spec.json"
     told.write_text(json.dumps({**spec, **{k: str(v) for k, v in files.items()}}))
     began = time.monotonic()
-    ended = _child(told, home, spec, limit_s)
+    with tempfile.TemporaryDirectory(prefix="dx-") as own:  # a socket's path must be short
+        ended = _child(told, home, spec, limit_s, own)
     result: dict[str, Any] = {"arm": spec["arm"], "seed": spec["seed"]}
     with contextlib.suppress(OSError, ValueError):
         result |= json.loads(files["result"].read_text())
@@ -357,13 +359,14 @@ def _unhappy(result: Mapping[str, Any], home: Path) -> dict[str, str]:
     return {}
 
 
-def _child(told: Path, home: Path, spec: dict[str, Any], limit_s: float | None) -> dict[str, Any]:
+def _child(
+    told: Path, home: Path, spec: dict[str, Any], limit_s: float | None, own: str
+) -> dict[str, Any]:
     """Start the process of an arm and wait for its end."""
     out, err = str(home / "out.txt"), str(home / "err.txt")
-    own = {"TMPDIR": str(_own(home / "tmp"))}
-    birth = Birth("torchdx.trials.child:main", str(told), spec["cwd"], out, err, own)
+    birth = Birth("torchdx.trials.child:main", str(told), spec["cwd"], out, err, {"TMPDIR": own})
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(spec["threads"]))
-    with Nursery.lent({**OFFLINE, **threads}) as nursery:
+    with Nursery.lent({**OFFLINE, **threads}, ("torchdx.trials.ready",)) as nursery:
         pid = nursery.begin(birth)
         with _LOCK:
             _RUNNING.add(pid)
@@ -380,11 +383,6 @@ def _child(told: Path, home: Path, spec: dict[str, Any], limit_s: float | None) 
             with _LOCK:
                 _RUNNING.discard(pid)
     return {"error": f"ended by signal {-status}"} if status < 0 else {}
-
-
-def _own(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _end_all() -> None:
