@@ -12,7 +12,6 @@ from torchdx.record.reader import read
 from torchdx.rules.base import Finding, Prescription
 from torchdx.rules.ranking import Diagnosis, diagnose
 
-
 GB_EACH = 4.0  # of memory, for each of several runs at once
 
 

@@ -72,6 +72,12 @@ class Call:
     loader: int = 0
     autocast: tuple[str, torch.dtype] | None = None
 
+    @property
+    def follows(self) -> bool:
+        """Whether it was given what another model had made."""
+        given = [*self.args, *self.kwargs.values()]
+        return any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)
+
 
 @dataclass(frozen=True)
 class Glimpse:

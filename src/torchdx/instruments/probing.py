@@ -85,7 +85,7 @@ class Probing(Quiet):
             return
         for other in (call, *(c for c in glimpse.calls if c is not call)):
             loss = rebuild_loss(other.output, glimpse.root)
-            if loss is not None and not _given_history(other):
+            if loss is not None and not other.follows:
                 self._ready = other, loss, factor_of(glimpse.root)
                 return
         self._ready = call, None, 1.0
@@ -184,12 +184,6 @@ def _plain(frames: Frames, value: Any) -> Any:
 
 def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def _given_history(call: Call) -> bool:
-    """Whether a model was called with what another one had made."""
-    given = [*call.args, *(call.kwargs or {}).values()]
-    return any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)
 
 
 def _after(step: int) -> int:

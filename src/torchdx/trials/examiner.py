@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from torchdx.events.glimpse import Call, Glimpse
+from torchdx.events.glimpse import Glimpse
 from torchdx.events.sampling import Quiet
 from torchdx.probes.restoring import precision
 from torchdx.probes.subject import Loss, rebuild_loss
@@ -53,7 +53,7 @@ class Examiner(Quiet):
         if glimpse.head is not None:
             self._training.append(answers_of(glimpse.head))
         for call in glimpse.calls:
-            if _given_history(call):
+            if call.follows:
                 continue
             loss = rebuild_loss(call.output, glimpse.root)
             if loss is not None:
@@ -92,8 +92,3 @@ def _asked(kept: _Kept) -> Answers | None:
 
 def _copied(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, torch.Tensor) else value
-
-
-def _given_history(call: Call) -> bool:
-    given = [*call.args, *call.kwargs.values()]
-    return any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)

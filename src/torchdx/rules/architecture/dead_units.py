@@ -30,8 +30,8 @@ from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription
 # Share of a layer's units that never rose above zero. Healthy layers 0.38 at most, sick ones 0.58
 # to 1.0; other sick runs up to 0.75.
 DEAD = 0.5
-# Share of the gradient by the layer's outputs that is zero, most of the run. Healthy layers with more than a quarter
-# of dead units: 0.87 at most; sick ones 0.97 to 1.0; other sick runs 0.64 to 1.0.
+# Share of the gradient by the layer's outputs that is zero, in most samples. Healthy layers with
+# more than a quarter of dead units: 0.87 at most; sick ones 0.97 to 1.0; other sick runs 0.64 to 1.
 BLOCKED = 0.93
 WINDOW = 8  # samples over which the instrument calls a unit dead
 ROWS = 64  # within the window; a unit that one row in 20 excites is missed with 4% then
