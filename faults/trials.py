@@ -182,7 +182,7 @@ def main() -> int:
     out = Console(width=170, highlight=False)
     tried = []
     for fault in chosen(asked.words):
-        if asked.words or fault.strength == "blatant":
+        if fault.strength == "blatant" or fault.name in asked.words:
             began = time.monotonic()
             tried.append(try_out(fault, known, twin=asked.twins, asked=asked))
             out.print(

@@ -75,7 +75,7 @@ class Call:
     @property
     def follows(self) -> bool:
         """Whether it was given what another model had made."""
-        given = [*self.args, *self.kwargs.values()]
+        given = [*self.args, *(self.kwargs or {}).values()]
         return any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)
 
 

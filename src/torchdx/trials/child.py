@@ -65,7 +65,10 @@ class _Arm:
     def _judge(self) -> None:
         """End the observation: what was found, and what the record measured besides."""
         self._session.end()
-        record = self._session.observer.recorder.record
+        observer = self._session.observer
+        if observer.failure is not None:
+            self.result["error"] = f"torchdx stopped watching: {observer.failure}"
+        record = observer.recorder.record
         found = () if self._session.diagnosis is None else self._session.diagnosis.findings
         losses = repr([loss for _, loss in record.losses])
         self.result["codes"] = [finding.code for finding in found]

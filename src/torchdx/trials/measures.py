@@ -3,8 +3,10 @@
 What is chosen depends on the arm as it is and on the treatment alone.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from torchdx.record.model import Phase, Record
@@ -21,30 +23,30 @@ class Measure:
     """One number of an arm.
 
     key     under which the arm's scores have it; `words` for a person, `unit` likewise
-    higher  whether more of it is better
     counts  the smallest difference that matters to anyone; relative to the arm as it is where
             `relative`
+    higher  whether more of it is better
     """
 
     key: str
     words: str
     unit: str
-    higher: bool
     counts: float
+    higher: bool = False
     relative: bool = False
 
 
 _LISTED = (
-    Measure("rows.loss", "loss of rows trained on, by the final model", "nats", False, 0.02),  # noqa: FBT003
-    Measure("rows.explained", "variance explained of rows trained on", "", True, 0.02),  # noqa: FBT003
-    Measure("rows.value", "the program's own loss, by the final model", "", False, 0.05, True),  # noqa: FBT003
-    Measure("rows.accuracy", "accuracy on rows trained on", "", True, 0.01),  # noqa: FBT003
-    Measure("validation.accuracy", "accuracy on its validation rows", "", True, 0.01),  # noqa: FBT003
-    Measure("validation.loss", "loss of its validation rows", "", False, 0.05, True),  # noqa: FBT003
-    Measure("training.loss", "loss while training, second half", "nats", False, 0.02),  # noqa: FBT003
-    Measure("training.explained", "variance explained while training", "", True, 0.02),  # noqa: FBT003
-    Measure("training.value", "the program's own loss while training", "", False, 0.05, True),  # noqa: FBT003
-    Measure("step.seconds", "time of a step", "s", False, 0.1, True),  # noqa: FBT003
+    Measure("rows.loss", "loss of rows trained on, by the final model", "nats", 0.02),
+    Measure("rows.explained", "variance explained of rows trained on", "", 0.02, higher=True),
+    Measure("rows.value", "the program's own loss, by the final model", "", 0.05, relative=True),
+    Measure("rows.accuracy", "accuracy on rows trained on", "", 0.01, higher=True),
+    Measure("validation.accuracy", "accuracy on its validation rows", "", 0.01, higher=True),
+    Measure("validation.loss", "loss of its validation rows", "", 0.05, relative=True),
+    Measure("training.loss", "loss while training, second half", "nats", 0.02),
+    Measure("training.explained", "variance explained while training", "", 0.02, higher=True),
+    Measure("training.value", "the program's own loss while training", "", 0.05, relative=True),
+    Measure("step.seconds", "time of a step", "s", 0.1, relative=True),
 )
 MEASURES = {measure.key: measure for measure in _LISTED}
 _OWN_LOSS = frozenset({"rows.value", "training.value", "validation.loss"})
@@ -66,10 +68,13 @@ _ORDERS: dict[JudgedOn, tuple[str, ...]] = {
 def choose(judged_on: JudgedOn, as_it_is: Result, *, redefines: bool = False) -> Measure | None:
     """The first measure in the treatment's order that the arm as it is has.
 
-    Where the treatment `redefines` the program's own loss, that shows nothing.
+    Where the treatment `redefines` the program's own loss, that shows nothing; the validation's,
+    taken from answers and labels, is a squared error, and shows little of scores for classes.
     """
     scores = as_it_is.get("scores") or {}
-    keys = (k for k in _ORDERS[judged_on] if not (redefines and k in _OWN_LOSS))
+    left_out = set(_OWN_LOSS) if redefines else set()
+    left_out |= {"validation.loss"} if "rows.loss" in scores else set()
+    keys = (k for k in _ORDERS[judged_on] if k not in left_out)
     return next((MEASURES[key] for key in keys if key in scores), None)
 
 
@@ -84,9 +89,10 @@ def from_record(record: Record) -> dict[str, float]:
         if last.loss is not None:
             found["validation.loss"] = last.loss
     losses = [loss for _, loss in record.losses]
-    if losses:
-        tail = losses[-max(1, len(losses) // 4) :]
-        found["training.value"] = sum(tail) / len(tail)
+    tail = losses[-max(1, len(losses) // 4) :]
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if finite:  # a loss that is lost counts as the highest that was
+        found["training.value"] = fmean(tail) if math.isfinite(sum(tail)) else max(finite)
     if (pace := cycles(record)) is not None:
         found["step.seconds"] = pace.whole
     return found
