@@ -118,7 +118,10 @@ def program(content: str, *arguments: str, name: str = "train.py", **variables: 
 def tried(*arguments: str) -> Said:
     """`torchdx try`, in this process."""
     result = CliRunner().invoke(
-        torchdx, ["try", "-j", "1", *arguments], standalone_mode=False, catch_exceptions=False
+        torchdx,
+        ["try", *arguments, *([] if "-j" in arguments else ["-j", "1"])],
+        standalone_mode=False,
+        catch_exceptions=False,
     )
     return Said(result.return_value, result.stdout, results())
 
@@ -147,7 +150,7 @@ def test_the_root_is_cured_and_what_went_with_it_is_not_tried(here):
     said = tried()
     lines = [line.strip() for line in said.out.splitlines()]
     assert said.status == 0
-    assert said.verdict.startswith("✓ cured  2.6")
+    assert said.verdict.startswith("✓ cured  2.")
     assert lines.index(said.verdict) < next(i for i, t in enumerate(lines) if t.startswith("arm "))
     assert "went too       O17 fluctuating-loss" in lines
     assert "✓ O17 fluctuating-loss: gone where O04 is treated; not tried by itself" in lines
@@ -191,7 +194,7 @@ def test_a_program_that_does_not_repeat_itself_has_its_spread_told(here):
     random = (
         "rows = torch.from_numpy(__import__('numpy').random.default_rng().integers(0, 512, 64))"
     )
-    program(text(BEFORE=random))
+    program(text(BEFORE=random, END="__import__('os')._exit(0)"))
     said = tried("--seeds", "1")
     pair = [said.runs[arm, 0]["scores"]["rows.loss"] for arm in ("as it is", "as it is, again")]
     noise = f"{abs(pair[0] - pair[1]):.3g}"
@@ -309,7 +312,7 @@ def test_modules_run_as_modules(here):
     Path("package/train.py").write_text("from .parts import RATE\n" + text(LR="RATE"))
     observed("-m", "package.train")
     said = tried("L01", "--seeds", "1")
-    assert said.runs["as it is", 0]["codes"] == ["L01"]
+    assert said.runs["as it is", 0]["codes"][0] == "L01"
     assert not any(run.get("error") for run in said.runs.values())
 
 
@@ -409,3 +412,91 @@ def test_no_line_is_wider_than_the_terminal(here, monkeypatch):
         assert max(map(len, lines)) <= width
         header = next(line.split() for line in lines if line.split()[:1] == ["arm"])
         assert ("from" in header) == (width == 100)
+
+
+# -- heavier ---------------------------------------------------------------------------------------
+
+LIGHTNING = """
+import lightning as L
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+class Net(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(10, 4)
+
+    def training_step(self, batch, i):
+        return torch.nn.functional.cross_entropy(self.net(batch[0]).softmax(1), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.5)
+
+L.seed_everything(0)
+x = torch.randn(512, 10)
+data = TensorDataset(x, (x @ torch.randn(10, 4)).argmax(1))
+trainer = L.Trainer(max_epochs=3, accelerator="cpu", enable_progress_bar=False)
+trainer.fit(Net(), DataLoader(data, batch_size=64, shuffle=True))
+"""
+
+TRAINER = """
+import torch
+from transformers import Trainer, TrainingArguments, set_seed
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(10, 4)
+
+    def forward(self, x, labels):
+        scores = self.net(x).softmax(1)
+        return {"loss": torch.nn.functional.cross_entropy(scores, labels), "logits": scores}
+
+set_seed(0)
+x = torch.randn(512, 10)
+y = (x @ torch.randn(10, 4)).argmax(1)
+data = [{"x": row, "labels": int(label)} for row, label in zip(x, y)]
+settings = TrainingArguments(output_dir="out", num_train_epochs=3, report_to=[], use_cpu=True,
+                             per_device_train_batch_size=64, disable_tqdm=True, save_steps=10,
+                             learning_rate=0.1, optim="sgd")
+Trainer(Net(), settings, train_dataset=data).train()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [LIGHTNING, TRAINER], ids=["lightning", "trainer"])
+@pytest.mark.parametrize("steps", [None, 12])
+def test_trainers_too(here, content, steps):
+    program(content)
+    said = tried("L01", "--seeds", "1", *(["--steps", str(steps)] if steps else []))
+    assert not [run["error"] for run in said.runs.values() if run.get("error")]
+    assert {run["made"] for run in said.runs.values()} == {steps or 24}
+    assert said.runs["as it is", 0]["losses"] == said.runs["as it is, again", 0]["losses"]
+    losses = {arm: run["scores"]["rows.loss"] for (arm, _), run in said.runs.items()}
+    assert losses["treated"] < losses["as it is"] - 0.02
+    assert "L01" not in said.runs["treated", 0]["codes"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_the_same_numbers(here):
+    import joblib
+
+    distributed = pytest.importorskip("distributed")
+    program(text())
+    alone = tried("L01", "--seeds", "2")
+    (here / ".torchdx/trials").rename(here / "alone")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=here / "dask"
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        spread = tried("L01", "--seeds", "2", "-j", "2")
+    assert set(spread.runs) == set(alone.runs)
+    for which, run in alone.runs.items():
+        other = spread.runs[which]
+        assert (other["losses"], other["codes"][:1]) == (run["losses"], run["codes"][:1])
+        rows = {name: v for name, v in run["scores"].items() if name != "step.seconds"}
+        assert rows == {name: other["scores"][name] for name in rows}

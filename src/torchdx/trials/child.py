@@ -57,10 +57,15 @@ class _Arm:
         self._redirecting.begin()
         stay_offline()
         status = self._program()
+        self._over(status)
+        return status
+
+    def _over(self, status: int) -> None:
+        """The program has ended, or is about to: by `os._exit`, or for it catches every end."""
         self._examine()
         self._session.ended_with(status)
         self._judge()
-        return status
+        self.write(status)
 
     def _judge(self) -> None:
         """End the observation: what was found, and what the record measured besides."""
@@ -100,9 +105,10 @@ class _Arm:
         self._session = Session(Path(spec["record"]), options, facts)
         self._session.begin()
         self._site.begin(self._session.observer.recorder.record)
+        self._session.observer.on_exit = self._over
         self._examiner = Examiner(spec["examined"])
         self._session.observer.listen(self._examiner)
-        self._stopping = Stopping(self._site, spec["steps"], self._at_last)
+        self._stopping = Stopping(self._site, spec["steps"], lambda: self._over(0))
 
     def _folder(self) -> str:
         return str((Path(self.spec["cwd"]) / self.spec["argv"][0]).resolve().parent)
@@ -132,12 +138,6 @@ class _Arm:
         self.result["acted"] = self._site.acted
         self.result |= {"made": self._stopping.made, "stopped": self._stopping.raised > 0}
         self._site.close()
-
-    def _at_last(self) -> None:
-        """The program catches every end: write down what there is."""
-        self._examine()
-        self._judge()
-        self.write(0)
 
     def write(self, status: int) -> None:
         """The result in one piece, or not at all."""

@@ -12,11 +12,12 @@ Fine-tuning moves weights little on purpose: where the loss begins well below th
 answer, nothing is said. Clipping, Adam's eps, dead units and vanishing gradients make steps short
 as well; the rules for these come first and silence this one.
 ## What to try
-A rate ten times as large, or more epochs.
+A rate ten times as large or more, as far as half of the curvature bears it; or more epochs.
 ## Sources
 Stack Overflow 59106542, 37213388; Smith 2017 (arXiv 1506.01186), the range test of learning rates.
 """
 
+import math
 from collections.abc import Iterator
 from statistics import median
 
@@ -27,9 +28,10 @@ from torchdx.rules.optimisation.strides import Course, busiest, rate, shares, sh
 from torchdx.rules.series import early, late
 
 # Steps times the median share of the weights that one changes, over the whole run. Healthy runs
-# whose loss stayed above half of its first value: 0.34 and more, one of 0.13 (a small text
+# whose loss stayed above half of its first value: 0.34 and more (HEALTHY), one of 0.13 (a text
 # classifier that was still improving). Sick: 0.002 and 0.16.
 TRAVEL = 0.2
+HEALTHY = 0.34
 KEPT = 0.5  # what is left of the loss at least
 CONSTANT = 0.7  # of the loss of a constant answer: below, the net had learnt before the run
 # Rate times curvature over the limit: sick 4e-6 and 0.004; the text classifier 0.47.
@@ -70,6 +72,7 @@ def _constant(record: Record, loss: Asked) -> float | None:
 
 def _finding(optimizer: Optimizer, travel: float, ratio: float, course: Course) -> Finding:
     longer = 1 / max(ratio, 1e-9)
+    times = _times(travel, longer)
     return Finding(
         text=f"{optimizer.cls} at a rate of {rate(optimizer):g} moved the weights by "
         f"{travel:.2g} times their size in {optimizer.steps} steps; {course.total:.0%} of the "
@@ -84,7 +87,20 @@ def _finding(optimizer: Optimizer, travel: float, ratio: float, course: Course) 
             Evidence("rate times curvature, over the limit", ratio, ALLOWED),
         ),
         prescriptions=(
-            Prescription("step_size", "multiply the learning rate by 10, or train longer", to="10"),
+            Prescription(
+                "step_size",
+                f"multiply the learning rate by {times}, or train longer",
+                to=str(times),
+            ),
         ),
-        confirm="with ten times the rate the loss falls further in as many steps",
+        confirm=f"with {times} times the rate the loss falls further in as many steps",
     )
+
+
+def _times(travel: float, longer: float) -> int:
+    """The power of ten that brings the way to that of healthy runs, as far as half of the curvature
+    bears it; 10 at least.
+    """
+    wanted = math.ceil(math.log10(HEALTHY / travel))
+    borne = math.floor(math.log10(longer / 2))
+    return int(10 ** max(1, min(wanted, borne)))
