@@ -5,7 +5,7 @@
     python faults/trials.py --twins              their twins: no treatment may be proven there
     python faults/trials.py --write              docs/trials.md is written too
 
-Runs that are done are kept in `.torchdx/trials` and not made again; `--again` makes them anew. A
+Runs that are done are kept in `.torchdx/faults` and not made again; `--again` makes them anew. A
 fault counts as repairable when some treatment carries out what is prescribed for it.
 """
 
@@ -30,6 +30,7 @@ from torchdx.trials.verdict import judge
 
 FOLDER = HERE.parent / ".torchdx" / "faults"
 PAGE = HERE.parent / "docs" / "trials.md"
+NOTHING = "the treatment found nothing to act on"  # then only the edit is offered
 SLOWEST_S = 40.0  # of a program's run; longer ones are left out, and listed so
 
 
@@ -81,6 +82,8 @@ def try_out(
     )
     planned = replace(planned, steps=0)
     folder = FOLDER / "trials" / script.parent.name / fault.name
+    if asked.kept and not folder.exists():
+        return _none(fault, "not run", elapsed)
     if asked.again:
         shutil.rmtree(folder, ignore_errors=True)
     trial = runner.run(planned, folder, jobs=asked.jobs, to_the_end=twin)
@@ -153,7 +156,7 @@ _COLUMNS = (
 
 
 def _summary(tried: list[Tried], *, twins: bool) -> list[str]:
-    ran = [t for t in tried if t.change]
+    ran = [t for t in tried if t.change and not t.because.startswith(NOTHING)]
     words = {word: sum(t.word == word for t in ran) for word in dict.fromkeys(t.word for t in ran)}
     said = ", ".join(f"{n} {word}" for word, n in sorted(words.items(), key=lambda w: -w[1]))
     lines = [f"{len(ran)} trials of {len(tried)} programs: {said}"]
@@ -174,6 +177,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="codes or names; all blatant ones by default")
     parser.add_argument("--twins", action="store_true")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--kept", action="store_true", help="begin no trial that was not begun")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
