@@ -22,7 +22,7 @@ def said(script: Path, code: str, folder: str) -> str:
     found = _torchdx(["report", "case.dx"], folder)
     tried = _torchdx(["try", code, "--run", "case.dx"], folder)
     finding = found[found.index(f"{code} ") - 7 :].split("\n\n")[0]
-    shown = "\n".join(line for line in tried.splitlines() if " runs, " not in line)
+    shown = "\n".join(line for line in tried.splitlines() if " runs · " not in line)
     return f"$ torchdx run {script.name}\n{finding}\n$ torchdx try {code}\n{shown.strip()}\n"
 
 

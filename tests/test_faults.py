@@ -6,8 +6,9 @@ from faults.scoreboard import Fault, faults, try_out
 
 
 def _marked(fault: Fault):
-    """Subtle programs only with the slow tests: each run takes seconds."""
-    slow = [pytest.mark.slow] if fault.strength == "subtle" else []
+    """Subtle programs, and those on 60,000 images, only with the slow tests."""
+    long = fault.strength == "subtle" or fault.data.startswith("fashion")
+    slow = [pytest.mark.slow] if long else []
     return pytest.param(fault, id=f"{fault.code}-{fault.name}", marks=slow)
 
 

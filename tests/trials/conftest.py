@@ -1,6 +1,7 @@
 """Programs that are run as an arm's are, less the observation: in a child of one nursery."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torchdx.boot import nursery as nurseries
 from torchdx.boot.nursery import Birth, Nursery
 
 REPOSITORY = Path(__file__).parents[2]
+PATH = os.pathsep.join((str(REPOSITORY / "src"), str(REPOSITORY)))
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Home:
         told = {"text": text, "scratch": str(self.scratch), "mine": str(self.mine)}
         told |= {"other": str(self.other), "home": str(self.root)}
         out, err = self.root / "out.txt", self.root / "err.txt"
-        variables = {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        variables = {"PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"}
         own = {"TMPDIR": str(self.root / "tmp")}
         birth = Birth(
             "tests.trials.inside:live", json.dumps(told), str(self.mine), *_(out, err), own

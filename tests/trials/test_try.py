@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.trials.conftest import PATH
 from tests.trials.test_nursery import gone
 from torchdx.boot.nursery import Birth, Nursery
 from torchdx.cli import torchdx
 from torchdx.errors import CallError
 from torchdx.trials import runner
-
-REPOSITORY = Path(__file__).parents[2]
 
 PROGRAM = """
 import torch
@@ -102,7 +101,7 @@ def observed(*arguments: str, **variables: str) -> None:
     from torchdx.trials.surroundings import OFFLINE
 
     birth = Birth("tests.trials.inside:command", json.dumps(line), *places, variables)
-    own = {**OFFLINE, "PYTHONPATH": str(REPOSITORY)}
+    own = {**OFFLINE, "PYTHONPATH": PATH}
     with Nursery.lent(own) as nursery:
         nursery.begin(birth)
         nursery.wait(60)

@@ -216,6 +216,7 @@ def test_the_seeds_that_are_wanted_grow_with_the_spread():
     narrow, wide = interval([1.0, 1.2, 0.8, 1.1, -0.1]), interval([3.0, -2.0, 0.8, 1.1, 1.1])
     assert 5 < wanted(narrow) < wanted(wide) <= 10_000
     assert wanted(interval([1.0, -1.0])) == 20
+    assert wanted(interval([1.0, 1.1] * 4)) == 9  # more than there are
 
 
 def test_gains_are_of_seeds_that_both_arms_have():
