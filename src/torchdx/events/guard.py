@@ -110,6 +110,7 @@ class Guard:
     def shielded(self, function: Callable[P, None]) -> Callable[P, None]:
         """A function that the program may run into."""
 
+        @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
             if self.live and not self.busy:
                 self.guard(function, *args, **kwargs)
