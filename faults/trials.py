@@ -223,7 +223,8 @@ def _page() -> str:
         tried = [Tried(**entry) for entry in json.loads(kept.read_text())]
         lines += [f"## {title}", "", *(f"- {line}" for line in _summary(tried, twins=twins)), ""]
         lines += ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-        lines += ["| " + " | ".join(_row(t)) + " |" for t in tried] + [""]
+        shown = [t for t in tried if t.word != "not run"]
+        lines += ["| " + " | ".join(_row(t)) + " |" for t in shown] + [""]
     return "\n".join(lines).rstrip() + "\n"
 
 

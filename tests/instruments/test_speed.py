@@ -71,7 +71,7 @@ def test_a_sleeping_loader_is_seen_asleep(tmp_path):
 @linux
 def test_a_computing_loader_is_seen_on_a_core_and_its_line_named(tmp_path):
     def computing():
-        until = time.thread_time() + 0.005
+        until = time.thread_time() + 0.015
         while time.thread_time() < until:
             sum(range(50))
 

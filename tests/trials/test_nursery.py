@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.trials.conftest import PATH
 from torchdx.boot import nursery as nurseries
-from torchdx.boot.nursery import Birth, Nursery, NurseryError, Single, kill
+from torchdx.boot.nursery import Birth, Nursery, Single, kill
+from torchdx.errors import NurseryError
 
 PROGRAMS = """
 import os, random, signal, subprocess, sys, time
@@ -68,7 +70,7 @@ def variables(folder, monkeypatch):
     """Nurseries of this test, which see the programs above, and few imports."""
     monkeypatch.setattr(nurseries, "IMPORTS", ())
     monkeypatch.chdir(folder)
-    yield {"PYTHONPATH": str(folder / "lib"), "OMP_NUM_THREADS": "1"}
+    yield {"PYTHONPATH": os.pathsep.join((str(folder / "lib"), PATH)), "OMP_NUM_THREADS": "1"}
     Nursery.close_all()
 
 
@@ -80,7 +82,9 @@ def _importable(folder):
 
 def birth(folder: Path, call: str, argument: str = "", name: str = "a") -> Birth:
     places = str(folder / f"{name}.out"), str(folder / f"{name}.err")
-    return Birth(f"programs_of_a_child:{call}", argument, str(folder), *places, {"OWN": "mine"})
+    return Birth(
+        f"programs_of_a_child:{call}", argument, str(folder / "lib"), *places, {"OWN": "mine"}
+    )
 
 
 def lived(
@@ -95,7 +99,7 @@ def lived(
 def test_output_status_folder_and_variables_are_those_of_a_program_of_its_own(folder, variables):
     status, out, err = lived(folder, variables, "speaks", "hello")
     assert status == 3
-    assert out == f"said hello mine {folder} \n"
+    assert out == f"said hello mine {folder / 'lib'} \n"
     assert err == "complained\n"
 
 
@@ -174,7 +178,8 @@ def test_nothing_is_left_when_whoever_asked_is_killed(folder, variables):
             print(n.begin(birth), n._process.pid, flush=True)
             time.sleep(60)
     """)
-    asking = subprocess.Popen([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE)
+    line = [sys.executable, "-P", "-c", program]
+    asking = subprocess.Popen(line, stdout=subprocess.PIPE, env={**os.environ, **variables})
     assert asking.stdout is not None
     child, nursery = map(int, asking.stdout.readline().split())
     inner = int(_written(folder / "k.out"))
@@ -187,7 +192,7 @@ def test_nothing_is_left_when_whoever_asked_is_killed(folder, variables):
 def test_where_there_is_no_fork_each_child_is_a_new_interpreter(folder, variables, monkeypatch):
     monkeypatch.setattr(nurseries, "POSSIBLE", False)
     status, out, _ = lived(folder, variables, "speaks", "hello")
-    assert (status, out) == (3, f"said hello mine {folder} \n")
+    assert (status, out) == (3, f"said hello mine {folder / 'lib'} \n")
     with Nursery.lent(variables) as nursery:
         assert isinstance(nursery, Single)
         pid = nursery.begin(birth(folder, "sleeps"))

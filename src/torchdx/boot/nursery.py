@@ -21,16 +21,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchdx.errors import TorchdxError
+from torchdx.errors import NurseryError
 
 POSSIBLE = hasattr(os, "fork") and sys.platform == "linux"
 IMPORTS = ("numpy", "torch", "torch._dynamo", "torchdx.observer", "torchdx.treatments.base")
 ONCE = "--once"
 Key = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
-
-
-class NurseryError(TorchdxError):
-    """The nursery is gone: killed, or it never came up."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from typing import Any
 
 import joblib  # type: ignore[import-untyped]  # it ships no types
 
-from torchdx.boot.nursery import Birth, Nursery, NurseryError, kill
-from torchdx.errors import CallError
+from torchdx.boot.nursery import Birth, Nursery, kill
+from torchdx.errors import CallError, NurseryError
 from torchdx.trials.measures import Measure, choose
 from torchdx.trials.plan import AGAIN, AS_IS, LEAST_S, STALLED, TREATED, Arm, Plan, key
 from torchdx.trials.surroundings import OFFLINE, show
