@@ -1,6 +1,9 @@
-"""`torchdx report`: what was found in a run, on the terminal or as a file."""
+"""`torchdx report`: what was found in a run, as a page, a file for other programs, or as text."""
 
 import json
+import os
+import sys
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,16 @@ import click
 
 from torchdx.cli.opening import open_run
 from torchdx.errors import CallError
+from torchdx.record.index import FOLDER
+from torchdx.record.model import Record
 from torchdx.report import terminal
 from torchdx.report.findings import as_object
 from torchdx.report.junit import as_junit
+from torchdx.report.page import comparing, page
+from torchdx.report.view import View, view_of
+from torchdx.rules.ranking import Diagnosis
+
+Run = tuple[Path, Record, Diagnosis]
 
 
 def _as_json(report: dict[str, Any]) -> str:
@@ -19,28 +29,89 @@ def _as_json(report: dict[str, Any]) -> str:
 
 
 FORMATS: dict[str, Callable[[dict[str, Any]], str]] = {".json": _as_json, ".xml": as_junit}
+PAGES = (".html", ".htm")
 
 
 @click.command("report")
-@click.argument("run", required=False)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="A .json or .xml (JUnit) file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to: an .html page, or a .json or .xml (JUnit) file.",
 )
-def command(run: str | None, output: Path | None) -> int:
-    """Show what was found in RUN (the last one by default), or write it to a file."""
-    path, record, diagnosis = open_run(run)
-    if output is None:
-        terminal.summary(record, diagnosis, path, stderr=False)
+@click.option("--text", is_flag=True, help="Print the findings here instead.")
+@click.option("--no-source", is_flag=True, help="Leave the program's code out of the page.")
+@click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+def command(
+    runs: tuple[str, ...], *, output: Path | None, text: bool, no_source: bool, no_open: bool
+) -> int:
+    r"""Write a page of RUN (the last one by default) and open it.
+
+    It is one file that loads nothing from anywhere. Several runs are put beside one another.
+
+    \b
+    torchdx report
+    torchdx report RUN -o page.html --no-source
+    torchdx report BEFORE AFTER
+    torchdx report -o findings.json
+    """
+    opened = [open_run(run) for run in runs or (None,)]
+    if text:
+        for path, record, diagnosis in opened:
+            terminal.summary(record, diagnosis, path, stderr=False)
         return 0
-    write = FORMATS.get(output.suffix.lower())
-    if write is None:
-        known = " or ".join(FORMATS)
-        msg = f"cannot write {output}: the name has to end in {known}, not {output.suffix!r}."
+    suffix = ".html" if output is None else output.suffix.lower()
+    if suffix in FORMATS:
+        return _to_file(opened, output or Path(), FORMATS[suffix])
+    if suffix not in PAGES:
+        known = ", ".join((".html", *FORMATS))
+        msg = f"cannot write {output}: the name has to end in one of {known}, not in {suffix!r}."
         raise CallError(msg)
-    try:
-        output.write_text(write(as_object(record, diagnosis, path)), encoding="utf-8")
-    except OSError as error:
-        msg = f"cannot write {output}: {error.strerror or error}."
-        raise CallError(msg) from None
+    views = [_view(run, source=not no_source) for run in opened]
+    target = output or _beside(opened)
+    _write(target, page(views[0]) if len(views) == 1 else comparing(views))
+    found = sum(len(diagnosis.findings) for *_, diagnosis in opened)
+    click.echo(f"wrote {terminal.shown(target)}: {found} finding(s)", err=True)
+    if output is None and not no_open and _can_open():
+        webbrowser.open(target.absolute().as_uri())
+    return 0
+
+
+def _view(run: Run, *, source: bool) -> View:
+    path, record, diagnosis = run
+    return view_of(record, diagnosis, path, source=source)
+
+
+def _beside(opened: list[Run]) -> Path:
+    """Where a page goes that no place was named for."""
+    if len(opened) == 1:
+        return opened[0][0].with_suffix(".html")
+    return Path(FOLDER) / "comparison.html"
+
+
+def _to_file(opened: list[Run], output: Path, write: Callable[[dict[str, Any]], str]) -> int:
+    if len(opened) > 1:
+        msg = f"{output} can hold one run, {len(opened)} were named: write one file for each."
+        raise CallError(msg)
+    path, record, diagnosis = opened[0]
+    _write(output, write(as_object(record, diagnosis, path)))
     click.echo(f"wrote {output}: {len(diagnosis.findings)} finding(s)", err=True)
     return 0
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot write {target}: {error.strerror or error}."
+        raise CallError(msg) from None
+
+
+def _can_open() -> bool:
+    """Whether a person with a desktop asks; not in pipes, on servers or over ssh."""
+    if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:
+        return False
+    desktop = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    return sys.platform != "linux" or any(os.environ.get(name) for name in desktop)

@@ -36,9 +36,9 @@ def tell(finding: Finding) -> None:
     """Print one finding while the run goes on."""
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed
         sys.stdout.flush()
-        head = Text.assemble(("  dx  ", "bold magenta"), *_headline(finding))
-        body = Padding(_body(finding, brief=True), (0, 2, 0, 6))
-        sys.stderr.write(_render(iter([head, body]), console()))
+        head = Text.assemble(("  dx  ", "bold magenta"), *headline(finding))
+        below = Padding(body(finding, brief=True), (0, 2, 0, 6))
+        sys.stderr.write(_render(iter([head, below]), console()))
 
 
 def summary(
@@ -111,12 +111,12 @@ def _summary(
 ) -> Iterator[RenderableType]:
     yield ""
     yield Bar(
-        Text.assemble(("torchdx ", "bold magenta"), _title(record)), style="magenta", align="left"
+        Text.assemble(("torchdx ", "bold magenta"), title(record)), style="magenta", align="left"
     )
     if diagnosis.findings:
         for rank, finding in enumerate(diagnosis.findings, 1):
-            yield Text.assemble((f" {rank:>2}  ", "bold"), *_headline(finding))
-            yield Padding(_body(finding, chain=_chain(diagnosis, finding)), (0, 2, 0, 5))
+            yield Text.assemble((f" {rank:>2}  ", "bold"), *headline(finding))
+            yield Padding(body(finding, chain=_chain(diagnosis, finding)), (0, 2, 0, 5))
             yield ""
     else:
         yield _nothing(record)
@@ -134,7 +134,8 @@ def _nothing(record: Record) -> Text:
     return Text("  nothing found", style="bold green")
 
 
-def _title(record: Record) -> str:
+def title(record: Record) -> str:
+    """`train.py · 176 steps · 2.1 s`."""
     argv = record.meta.get("argv") or ["notebook"]
     done = sum(optimizer.steps for optimizer in record.optimizers.values()) or record.steps
     steps = f"{done} step{'s' * (done != 1)}"
@@ -145,7 +146,8 @@ def _title(record: Record) -> str:
     return " · ".join(parts)
 
 
-def _headline(finding: Finding) -> list[tuple[str, str] | str]:
+def headline(finding: Finding) -> list[tuple[str, str] | str]:
+    """Mark, code, name, how sure, and the line: the first line of a finding."""
     colour = _COLOURS[finding.severity]
     parts: list[tuple[str, str] | str] = [
         (f"{_MARKS[finding.severity]} {finding.code} {finding.name}", f"bold {colour}"),
@@ -174,7 +176,8 @@ def _chain(diagnosis: Diagnosis, finding: Finding) -> str:
     return " → ".join(f"{code} {names[code]}" for code in (finding.code, *codes)) if codes else ""
 
 
-def _body(finding: Finding, *, brief: bool = False, chain: str = "") -> RenderableType:
+def body(finding: Finding, *, brief: bool = False, chain: str = "") -> RenderableType:
+    """What stands below: the source line, what was found, the next command; `brief`: no more."""
     parts: list[RenderableType] = []
     if finding.line is not None and finding.line.text:
         parts.append(Text(f"│ {finding.line.text}", style="dim", overflow="ellipsis", no_wrap=True))
