@@ -18,10 +18,12 @@ PLACE = Path(__file__).parents[1] / "src" / "torchdx" / "report" / "page" / "veg
 def bundle() -> str:
     """The script, with where it is from in its first lines."""
     said = (
-        f"// Vega {vl_convert.get_vega_version()}, Vega-Lite {vl_convert.get_vegalite_versions()[-1]}, "
+        f"// Vega {vl_convert.get_vega_version()}, "
+        f"Vega-Lite {vl_convert.get_vegalite_versions()[-1]}, "
         f"Vega-Embed {vl_convert.get_vega_embed_version()}: BSD 3-Clause licence, "
         "University of Washington Interactive Data Lab.\n"
-        f"// Made by scripts/bundle_vega.py from vl-convert-python {version('vl-convert-python')}.\n"
+        "// Made by scripts/bundle_vega.py from vl-convert-python "
+        f"{version('vl-convert-python')}.\n"
     )
     return said + vl_convert.javascript_bundle() + "\n"
 

@@ -1,5 +1,7 @@
 """What every test is held to."""
 
+import signal
+
 import pytest
 import torch
 import torch._dynamo  # imported by the first optimizer: it replaces torch.manual_seed
@@ -10,6 +12,8 @@ from torch.optim import Optimizer, optimizer
 from torch.utils.data import DataLoader
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs behind it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test have Ctrl-C
 
 
 def pytest_make_parametrize_id(config, val, argname):

@@ -48,4 +48,4 @@ def test_every_record_of_25_killed_runs_can_be_read(tmp_path):
             assert record.end == {}
             steps.append(max((step for step, _ in record.losses), default=0))
     assert len(steps) >= 15, "most were killed after their first flush"
-    assert max(steps) > 50
+    assert max(steps) >= 50  # entries of a flush

@@ -20,6 +20,7 @@ from torchdx.report.junit import as_junit
 from torchdx.report.page import comparing, page
 from torchdx.report.view import View, view_of
 from torchdx.rules.ranking import Diagnosis
+from torchdx.trials.kept import in_words, trials_of
 
 Run = tuple[Path, Record, Diagnosis]
 
@@ -59,7 +60,8 @@ def command(
     opened = [open_run(run) for run in runs or (None,)]
     if text:
         for path, record, diagnosis in opened:
-            terminal.summary(record, diagnosis, path, stderr=False)
+            tried = [in_words(trial) for trial in trials_of(path)]
+            terminal.summary(record, diagnosis, path, stderr=False, tried=tried)
         return 0
     suffix = ".html" if output is None else output.suffix.lower()
     if suffix in FORMATS:
@@ -80,7 +82,7 @@ def command(
 
 def _view(run: Run, *, source: bool) -> View:
     path, record, diagnosis = run
-    return view_of(record, diagnosis, path, source=source)
+    return view_of(record, diagnosis, path, source=source, trials=trials_of(path))
 
 
 def _beside(opened: list[Run]) -> Path:
@@ -95,7 +97,7 @@ def _to_file(opened: list[Run], output: Path, write: Callable[[dict[str, Any]], 
         msg = f"{output} can hold one run, {len(opened)} were named: write one file for each."
         raise CallError(msg)
     path, record, diagnosis = opened[0]
-    _write(output, write(as_object(record, diagnosis, path)))
+    _write(output, write(as_object(record, diagnosis, path, trials_of(path))))
     click.echo(f"wrote {output}: {len(diagnosis.findings)} finding(s)", err=True)
     return 0
 

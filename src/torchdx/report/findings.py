@@ -4,6 +4,7 @@
 or goes away; new fields do not change it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ SCHEMA = 1
 _RUN_FACTS = ("run", "argv", "cwd", "started", "python", "torch", "world")
 
 
-def as_object(record: Record, diagnosis: Diagnosis, path: Path) -> dict[str, Any]:
-    """Run, findings (root first), what they explain, what was unclear, and what was checked."""
+def as_object(
+    record: Record,
+    diagnosis: Diagnosis,
+    path: Path,
+    trials: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Run, findings (root first), what they explain, what was unclear, checked, and tried."""
     return {
         "schema": SCHEMA,
         "torchdx": __version__,
@@ -46,6 +52,7 @@ def as_object(record: Record, diagnosis: Diagnosis, path: Path) -> dict[str, Any
             {"code": code, "name": name, "outcome": outcome}
             for code, name, outcome in diagnosis.checked
         ],
+        "trials": [dict(trial) for trial in trials],
     }
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -41,18 +41,29 @@ def tell(finding: Finding) -> None:
         sys.stderr.write(_render(iter([head, below]), console()))
 
 
-def summary(
+def summary(  # noqa: PLR0913  # all that there is to say
     record: Record,
     diagnosis: Diagnosis,
     path: Path,
     *,
     failure: str | None = None,
     stderr: bool = True,
+    tried: Sequence[str] = (),
 ) -> None:
-    """Print what was found in a run; `failure` is why its record could not be written."""
+    """Print what was found in a run.
+
+    Args:
+        record: what was kept of it.
+        diagnosis: what the rules say of it.
+        path: where its record is.
+        failure: why that could not be written.
+        stderr: where it is printed; else on stdout.
+        tried: its trials, a line each.
+    """
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-        text = _render(_summary(record, diagnosis, path, failure), console(stderr=stderr))
+        parts = _summary(record, diagnosis, path, failure, tried)
+        text = _render(parts, console(stderr=stderr))
         (sys.stderr if stderr else sys.stdout).write(text)
 
 
@@ -107,7 +118,11 @@ def shown(path: Path | str) -> str:
 
 
 def _summary(
-    record: Record, diagnosis: Diagnosis, path: Path, failure: str | None
+    record: Record,
+    diagnosis: Diagnosis,
+    path: Path,
+    failure: str | None,
+    tried: Sequence[str] = (),
 ) -> Iterator[RenderableType]:
     yield ""
     yield Bar(
@@ -121,7 +136,7 @@ def _summary(
     else:
         yield _nothing(record)
         yield ""
-    yield _facts(record, diagnosis, path)
+    yield _facts(record, diagnosis, path, tried)
     for text in _own_failures(record, failure):
         yield Padding(Text(text, style="yellow"), (0, 2))
     yield ""
@@ -219,7 +234,7 @@ def _number(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
+def _facts(record: Record, diagnosis: Diagnosis, path: Path, tried: Sequence[str]) -> Table:
     counts = {"found": 0, "explained": 0, "unclear": 0, "not found": 0}
     for _, _, outcome in diagnosis.checked:
         counts[outcome] += 1
@@ -234,6 +249,8 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path) -> Table:
         table.add_row("explained", f"{finding.code} {finding.name}, by {cause}")
     for answer in diagnosis.unclear:
         table.add_row("unclear", f"{answer.code} {answer.name}: {answer.because}")
+    for line in tried:
+        table.add_row("tried", line)
     spent, elapsed = record.end.get("spent_s"), record.end.get("elapsed_s")
     if spent is not None and elapsed:
         table.add_row("cost", f"{spent:.2f} s of {elapsed:.1f} s in torchdx's hooks")

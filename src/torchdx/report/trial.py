@@ -137,11 +137,8 @@ def _said(trial: Trial, verdict: Verdict | None) -> Text:
     if before and after and trial.measure is not None:
         said.append(f"  {_number(fmean(before))} → {_number(fmean(after))}", style="default bold")
         said.append(f" {trial.measure.words}", style="default not bold")
-    because = [verdict.because] if verdict is not None and verdict.because else []
-    if trial.ended and not any(trial.ended in part for part in because):
-        because.append(trial.ended)
-    if because:
-        said.append(f"\n{'; '.join(because)}", style="default not bold")
+    if trial.because:
+        said.append(f"\n{trial.because}", style="default not bold")
     return said
 
 

@@ -49,21 +49,33 @@ def expanded(part: Any, width: int) -> Any:
     return {k: width if k == "width" and v == FILL else expanded(v, width) for k, v in part.items()}
 
 
-def quantity(field: str, title: str, scale: str = "linear", **more: Any) -> Chart:
+def quantity(field: str, title: str | None, scale: str = "linear", **more: Any) -> Chart:
     """An encoding of a number; `share` is drawn from 0 to 1."""
     kind: Chart = {"type": "log"} if scale == "log" else {"zero": False}
     if scale == "share":
         kind = {"domain": [0, 1]}
     axis = {"format": "~p" if scale == "share" else "~g", "tickCount": 5}
     axis |= {"format": "~e"} if scale == "log" else {}
-    return {"field": field, "type": "quantitative", "title": title, "scale": kind, "axis": axis} | more
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": kind,
+        "axis": axis,
+    } | more
 
 
 def steps(title: str | None = "step", **more: Any) -> Chart:
     """The x of what is drawn over optimizer steps."""
     axis = {"format": "~s", "tickMinStep": 1, "grid": False}
     scale = {"nice": False, "zero": False}
-    return {"field": "step", "type": "quantitative", "title": title, "axis": axis, "scale": scale} | more
+    return {
+        "field": "step",
+        "type": "quantitative",
+        "title": title,
+        "axis": axis,
+        "scale": scale,
+    } | more
 
 
 def told(*fields: tuple[str, str]) -> list[Chart]:

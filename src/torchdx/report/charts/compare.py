@@ -14,6 +14,8 @@ from torchdx.report.charts.base import (
     steps,
     told,
 )
+from torchdx.report.charts.flow import depths
+from torchdx.report.charts.theme import DASHES
 from torchdx.report.view import View
 from torchdx.report.view.numbers import Number
 
@@ -71,7 +73,11 @@ def _over_steps(
         "height": 220,
         "mark": {"type": "line"},
         "encoding": _coloured(runs)
-        | {"x": steps(), "y": y, "tooltip": told(("run", "run"), ("step", "step"), ("value", title))},
+        | {
+            "x": steps(),
+            "y": y,
+            "tooltip": told(("run", "run"), ("step", "step"), ("value", title)),
+        },
     }
     ends = {run: value for run, _, value in rows}
     says = f"{title} at the end: " + ", ".join(f"{r} {said(v)}" for r, v in ends.items()) + "."
@@ -99,8 +105,9 @@ def _by_depth(title: str, signal: str, views: Sequence[View]) -> Figure | None:
         place=[place for *_, place, _ in rows],
         value=[value for *_, value in rows],
     )
-    x = {"field": "depth", "type": "quantitative", "title": "layer, from input to output"}
-    x |= {"axis": {"tickMinStep": 1, "grid": False}, "scale": {"zero": False, "nice": False}}
+    x = depths(
+        max((f["places"] for v in views for f in v["flow"] if f["signal"] == signal), key=len)
+    )
     tooltip = told(("run", "run"), ("place", "layer"), ("value", title))
     chart: Chart = {
         "data": data,
@@ -115,5 +122,6 @@ def _by_depth(title: str, signal: str, views: Sequence[View]) -> Figure | None:
 
 
 def _coloured(runs: list[str]) -> Chart:
-    colour = {"field": "run", "sort": runs, "scale": {"domain": runs}, "title": None}
-    return {"color": colour, "strokeDash": {"field": "run", "sort": runs, "title": None}}
+    run = {"field": "run", "type": "nominal", "sort": runs, "title": None}
+    scale = {"domain": runs, "range": [list(dash) for dash in DASHES[: len(runs)]]}
+    return {"color": run | {"scale": {"domain": runs}}, "strokeDash": run | {"scale": scale}}

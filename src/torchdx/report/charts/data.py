@@ -18,7 +18,7 @@ def labels(view: View) -> Figure | None:
         "mark": {"type": "rule", "strokeDash": [4, 4]},
         "encoding": {"y": {"field": "fair", "type": "quantitative"}, "x": None},
     }
-    x = {"field": "label", "type": "ordinal", "sort": classes, "title": "class"}
+    x: Chart = {"field": "label", "type": "ordinal", "sort": classes, "title": "class"}
     x |= {"axis": {"labelAngle": 0, "labelOverlap": True}}
     y = quantity("share", "share of labels", axis={"format": "~p", "tickCount": 4})
     y["scale"] = {"zero": True}
@@ -77,6 +77,8 @@ def output_gradients(view: View) -> Figure | None:
             },
         ],
     }
-    says = f"Gradient of the loss by the outputs, for {len(known['rows'])} rows of the first batch; "
+    says = (
+        f"Gradient of the loss by the outputs, for {len(known['rows'])} rows of the first batch; "
+    )
     says += f"the largest is {said(largest)}. Plus: the loss falls when the output does."
     return Figure("output-gradients", "Gradient by output", says, chart)

@@ -35,7 +35,12 @@ def layer_time(view: View, signal: str, place: str) -> Figure | None:
         "height": 120,
         "mark": {"type": "line", "point": {"size": 22}},
         "encoding": {
-            "x": {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False}},
+            "x": {
+                "field": "step",
+                "type": "quantitative",
+                "title": "step",
+                "axis": {"grid": False},
+            },
             "y": y,
             "tooltip": told(("step", "step"), ("value", picture["title"])),
         },
@@ -64,7 +69,7 @@ def chart_of(picture: Picture) -> Chart:
 
 def frame_of(picture: Picture) -> Chart:
     """The chart of a signal but for its cells."""
-    axis = {"labelOverlap": "greedy", "labelAngle": 0, "grid": False, "labelPadding": 4}
+    axis = {"labelOverlap": "greedy", "labelSeparation": 6, "labelAngle": 0, "grid": False}
     domain = _domain(picture)
     scale: dict[str, Any] = {"scheme": RAMP, "domain": domain, "clamp": True}
     scale |= {"type": "log"} if picture["scale"] == "log" else {}

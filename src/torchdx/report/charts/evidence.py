@@ -17,9 +17,8 @@ def evidence(finding: Told) -> Figure | None:
         one=[1] * len(rows),
         value=[str(e["value"]) for e in rows],
         against=[str(e["against"]) for e in rows],
-        label=[_times(t) for t in times],
     )
-    low, high = min(0.5, *times) / 1.5, max(2.0, *times) * 2.5
+    low, high = min(0.5, *times) / 1.5, max(2.0, *times) * 1.5
     x = {
         "field": "times",
         "type": "quantitative",
@@ -27,25 +26,23 @@ def evidence(finding: Told) -> Figure | None:
         "scale": {"type": "log", "domain": [low, high], "nice": False},
         "axis": {"format": "~g", "tickCount": 4},
     }
-    y = {"field": "what", "type": "nominal", "sort": whats, "title": None}
+    y: Chart = {"field": "what", "type": "nominal", "sort": whats, "title": None}
     y |= {"axis": {"labelLimit": 320, "grid": False}}
     tooltip = told(("what", "what"), ("value", "measured"), ("against", "held against"))
-    text = {"type": "text", "align": "left", "dx": 9}
+    one: Chart = {"field": "one", "type": "quantitative"}
     chart: Chart = {
         "data": data,
         "width": FILL,
-        "height": {"step": 26},
+        "height": {"step": 22},
         "encoding": {"y": y, "x": x, "tooltip": tooltip},
         "layer": [
-            {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": {"field": "one"} | {"type": "quantitative"}, "y": None}},
-            {"mark": {"type": "bar", "height": 4, "opacity": 0.5}, "encoding": {"x2": {"field": "one"}}},
+            {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": one, "y": None}},
+            {
+                "mark": {"type": "bar", "height": 4, "opacity": 0.5},
+                "encoding": {"x2": {"field": "one"}},
+            },
             {"mark": {"type": "point", "filled": True, "size": 80, "opacity": 1}},
-            {"mark": text, "encoding": {"text": {"field": "label"}}},
         ],
-    }  # fmt: skip
+    }
     says = "; ".join(f"{e['what']}: {e['value']} against {e['against']}" for e in rows)
     return Figure("evidence", "Evidence", says + ".", chart)
-
-
-def _times(times: float) -> str:
-    return f"× {times:.3g}"

@@ -1,5 +1,8 @@
 """Signal and gradient by depth: a line for each of a few steps."""
 
+import json
+from collections.abc import Sequence
+
 from torchdx.report.charts.base import (
     FILL,
     Chart,
@@ -10,6 +13,7 @@ from torchdx.report.charts.base import (
     said,
     told,
 )
+from torchdx.report.charts.theme import RAMP
 from torchdx.report.view import View
 from torchdx.report.view.flow import Flow
 from torchdx.report.view.signals import OF_LAYERS
@@ -20,6 +24,7 @@ NAMES = {
     "gradient.norm": "gradient-flow",
     "update.ratio": "update-flow",
 }
+MOST_NAMES = 14  # layers that are told by name below a chart
 HEALTHY_UPDATE = 1e-3  # Karpathy's rule of thumb (CS231n notes), drawn as a line to compare with
 
 
@@ -46,18 +51,18 @@ def _figure(flow: Flow) -> Figure:
         said=[said(value) for *_, value in rows],
     )
     order = [str(step) for step in flow["steps"]]
-    color = {"field": "step", "sort": order, "scale": {"scheme": "viridis", "domain": order}}
+    color: Chart = {"field": "step", "type": "ordinal", "sort": order}
+    color |= {"scale": {"scheme": RAMP, "domain": order}}
     color |= {"legend": {"title": "step", "orient": "top"}}
     tooltip = told(("place", "layer"), ("step", "step"), ("said", about.title))
-    x = {"field": "depth", "type": "quantitative", "title": "layer, from input to output"}
-    x |= {"axis": {"tickMinStep": 1, "grid": False}, "scale": {"zero": False, "nice": False}}
+    x = depths([place or "the model" for place in flow["places"]])
     lines: Chart = {
         "mark": {"type": "line", "point": {"size": 26}},
         "encoding": {
             "x": x,
             "y": quantity("value", about.title, "log"),
             "color": color,
-            "shape": {"field": "step", "sort": order, "legend": None},
+            "shape": {"field": "step", "type": "nominal", "sort": order, "legend": None},
             "tooltip": tooltip,
         },
     }
@@ -65,6 +70,18 @@ def _figure(flow: Flow) -> Figure:
     if flow["signal"] == "update.ratio":
         chart["layer"].insert(0, _rule_of_thumb())
     return Figure(NAMES[flow["signal"]], about.title, _says(flow, about.title), chart)
+
+
+def depths(places: Sequence[str]) -> Chart:
+    """The x of what is drawn by depth: names while there is room for them, else numbers."""
+    numbers = list(range(1, len(places) + 1))
+    axis: Chart = {"labelAngle": 0, "labelOverlap": "greedy", "grid": False}
+    if len(places) <= MOST_NAMES:
+        axis |= {"labelAngle": -35, "labelLimit": 90, "labelOverlap": False}
+        axis |= {"labelExpr": f"{json.dumps(list(places))}[datum.value - 1]"}
+    title = None if len(places) <= MOST_NAMES else "layer, from input to output"
+    scale = {"domain": numbers}
+    return {"field": "depth", "type": "ordinal", "title": title, "axis": axis, "scale": scale}
 
 
 def _rule_of_thumb() -> Chart:

@@ -18,7 +18,7 @@ from torchdx.report.view import View
 from torchdx.report.view.learning import Curve, Learning
 from torchdx.report.view.numbers import NOT_FINITE
 
-SMOOTHED = 60  # points from which on a line of running means is drawn over the curve
+SMOOTHED = 60  # points from which on a line of running medians is drawn over the curve
 _KINDS = ("finding", "mode", "validation", "epoch")
 
 
@@ -28,7 +28,8 @@ def learning(view: View) -> Figure | None:
     if not course["loss"]["steps"]:
         return None
     last = max([view["head"]["steps"], *course["loss"]["steps"]])
-    domain = [min(course["loss"]["steps"]), last]
+    moments = [moment["step"] for moment in course["moments"]]
+    domain = [min([*course["loss"]["steps"], *moments]), last]
     panels = [_loss(course, domain)]
     panels += [_accuracy(course, domain)] if _judged(course) else []
     panels += [_rates(course, domain)] if course["rates"] else []
@@ -61,7 +62,7 @@ def _x(domain: list[int]) -> Chart:
 
 
 def _loss(course: Learning, domain: list[int]) -> Chart:
-    """The curve, its running mean, where it is not finite, and what was found when."""
+    """The curve, its running median, where it is not finite, and what was found when."""
     loss = course["loss"]
     values = finite(loss["values"])
     scale = "log" if spans(values) else "linear"
@@ -71,8 +72,8 @@ def _loss(course: Learning, domain: list[int]) -> Chart:
     hover |= {"clear": "pointerout"}
     layers: list[Chart] = [{"mark": thin}]
     if smooth:
-        window = {"window": [{"op": "mean", "field": "loss", "as": "mean"}], "frame": [-12, 12]}
-        y = quantity("mean", "loss", scale)
+        window = {"window": [{"op": "median", "field": "loss", "as": "middle"}], "frame": [-12, 12]}
+        y = quantity("middle", "loss", scale)
         layers.append({"transform": [window], "mark": "line", "encoding": {"y": y}})
     shown = {"condition": {"param": "at", "value": 1, "empty": False}, "value": 0}
     layers.append(
@@ -99,7 +100,13 @@ def _lost(loss: Curve) -> list[Chart]:
         return []
     mark = {"type": "point", "shape": "cross", "size": 40, "color": ALARM, "filled": True}
     encoding = {"y": {"value": 6}, "tooltip": told(("step", "step"), ("what", "loss"))}
-    return [{"data": columns(step=at, what=["not finite"] * len(at)), "mark": mark, "encoding": encoding}]
+    return [
+        {
+            "data": columns(step=at, what=["not finite"] * len(at)),
+            "mark": mark,
+            "encoding": encoding,
+        }
+    ]
 
 
 def _found(course: Learning) -> list[Chart]:
@@ -107,7 +114,9 @@ def _found(course: Learning) -> list[Chart]:
     found = [m for m in course["moments"] if m["kind"] == "finding"]
     if not found:
         return []
-    at = {step: [m["what"] for m in found if m["step"] == step] for step in {m["step"] for m in found}}
+    at = {
+        step: [m["what"] for m in found if m["step"] == step] for step in {m["step"] for m in found}
+    }
     data = columns(
         step=sorted(at),
         codes=[", ".join(w.split()[0] for w in at[step]) for step in sorted(at)],
@@ -119,7 +128,11 @@ def _found(course: Learning) -> list[Chart]:
     plain: Chart = {"y": None, "tooltip": tooltip}
     return [
         {"data": data, "mark": line, "encoding": plain},
-        {"data": data, "mark": text, "encoding": plain | {"y": {"value": 0}, "text": {"field": "codes"}}},
+        {
+            "data": data,
+            "mark": text,
+            "encoding": plain | {"y": {"value": 0}, "text": {"field": "codes"}},
+        },
     ]
 
 
@@ -131,7 +144,7 @@ def _accuracy(course: Learning, domain: list[int]) -> Chart:
         rows=[v["rows"] for v in judged],
     )
     tooltip = told(("step", "step"), ("accuracy", "validation accuracy"), ("rows", "rows judged"))
-    y = quantity("accuracy", "validation accuracy", axis={"format": "~p", "tickCount": 3})
+    y = quantity("accuracy", "accuracy", axis={"format": "~p", "tickCount": 3})
     return {
         "data": data,
         "width": FILL,
@@ -154,12 +167,13 @@ def _rates(course: Learning, domain: list[int]) -> Chart:
     values = [value for _, _, value in rows]
     several = len(course["rates"]) > 1
     scale = "log" if spans(values) and len(positive(values)) == len(values) else "linear"
-    y = quantity("rate", "learning rate", scale)
+    y = quantity("rate", "rate", scale)
     y["axis"] |= {"tickCount": 3}
     encoding: Chart = {"x": _x(domain), "y": y}
     encoding["tooltip"] = told(("step", "step"), ("rate", "learning rate"), ("of", "optimizer"))
     if several:
-        encoding |= {"color": {"field": "of", "title": None}, "strokeDash": {"field": "of"}}
+        of = {"field": "of", "type": "nominal", "title": None}
+        encoding |= {"color": of, "strokeDash": of}
     return {
         "data": columns(
             of=[name for name, _, _ in rows], step=[s for _, s, _ in rows], rate=finite(values)

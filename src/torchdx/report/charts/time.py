@@ -4,6 +4,16 @@ from torchdx.report.charts.base import FILL, Chart, Figure, columns, told
 from torchdx.report.view import View
 from torchdx.report.view.time import Split
 
+_WORK, _WAIT, _IDLE = "#0072b2", "#d55e00", "#8b949e"
+_COLOURS = {
+    "computing": _WORK,
+    "data": _WAIT,
+    "other": _IDLE,
+    "on a core": _WORK,
+    "waiting for a core": "#e69f00",
+    "blocked": _IDLE,
+}
+
 
 def time_splits(view: View) -> Figure | None:
     """One bar a whole, its parts named in it."""
@@ -20,10 +30,10 @@ def time_splits(view: View) -> Figure | None:
         said=[text for *_, text in rows],
         order=[parts.index(name) for _, name, *_ in rows],
     )
-    y = {"field": "whole", "type": "nominal", "sort": wholes, "title": None}
+    y: Chart = {"field": "whole", "type": "nominal", "sort": wholes, "title": None}
     y |= {"axis": {"grid": False, "labelLimit": 200}}
-    x = {"field": "share", "type": "quantitative", "title": None, "stack": "zero"}
-    x |= {"axis": {"format": "~p", "grid": False}, "scale": {"domain": [0, 1]}}
+    x: Chart = {"field": "share", "type": "quantitative", "title": None, "stack": "zero"}
+    x |= {"axis": {"format": "~p", "grid": False, "tickCount": 5}, "scale": {"domain": [0, 1]}}
     tooltip = told(("whole", "of"), ("part", "part"), ("said", "takes"))
     chart: Chart = {
         "data": data,
@@ -33,7 +43,7 @@ def time_splits(view: View) -> Figure | None:
         "layer": [
             {
                 "mark": {"type": "bar", "height": 20, "stroke": "white", "strokeWidth": 1},
-                "encoding": {"color": {"field": "part", "sort": parts, "title": None}},
+                "encoding": {"color": _colour(parts)},
             },
             {
                 "transform": [{"filter": "datum.share > 0.14"}],
@@ -45,12 +55,22 @@ def time_splits(view: View) -> Figure | None:
     return Figure("time", "Time of a step", _says(splits), chart)
 
 
+def _colour(parts: list[str]) -> Chart:
+    scale = {"domain": parts, "range": [_COLOURS[part] for part in parts]}
+    return {"field": "part", "type": "nominal", "sort": parts, "scale": scale, "title": None}
+
+
 def _rows(split: Split) -> list[tuple[str, str, float, str]]:
     sizes = [(name, size) for name, size in split["parts"] if isinstance(size, int | float)]
     whole = sum(size for _, size in sizes) or 1.0
     title, unit = split["title"], split["unit"]
     return [
-        (title, name, size / whole, f"{size / whole:.0%}" if unit == "share" else f"{size:.3g} {unit}")
+        (
+            title,
+            name,
+            size / whole,
+            f"{size / whole:.0%}" if unit == "share" else f"{size:.3g} {unit}",
+        )
         for name, size in sizes
     ]
 
@@ -59,5 +79,7 @@ def _says(splits: list[Split]) -> str:
     said = []
     for split in splits:
         rows = _rows(split)
-        said.append(f"{split['title']}: " + ", ".join(f"{name} {text}" for _, name, _, text in rows))
+        said.append(
+            f"{split['title']}: " + ", ".join(f"{name} {text}" for _, name, _, text in rows)
+        )
     return "; ".join(said) + "."

@@ -27,10 +27,11 @@ def trial(kept: dict[str, Any]) -> Figure | None:
     scale: Chart = {"type": "log"} if spans(values) else {"zero": False}
     x = {"field": "value", "type": "quantitative", "title": measure["words"], "scale": scale}
     x |= {"axis": {"tickCount": 5, "format": "~g"}}
-    y = {"field": "arm", "type": "nominal", "sort": arms, "title": None}
+    y: Chart = {"field": "arm", "type": "nominal", "sort": arms, "title": None}
     y |= {"axis": {"grid": False, "labelLimit": 200}}
     roles = ["as it is", "treated", "control"]
-    role = {"field": "role", "sort": roles, "scale": {"domain": roles}, "legend": None}
+    role: Chart = {"field": "role", "type": "nominal", "sort": roles, "legend": None}
+    role |= {"scale": {"domain": roles}}
     tooltip = told(("arm", "arm"), ("seed", "seed"), ("value", measure["words"]))
     dot = {"type": "point", "filled": True, "size": 45, "opacity": 0.55}
     mean = {"type": "tick", "thickness": 3, "height": 18}

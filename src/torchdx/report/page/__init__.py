@@ -35,33 +35,43 @@ _HERE = Path(__file__).parent
 def page(view: View) -> str:
     """The page of one run."""
     live = view["head"]["ended"] == "running"
-    return _environment().get_template("run.html").render(
-        **_frame(live=live),
-        view=view,
-        root=view["verdict"]["findings"][0] if view["verdict"]["findings"] else None,
-        figures=_figures(view),
-        evidence={f["code"]: evidence(f) for f in view["verdict"]["findings"]},
-        trials=[(told, trial(told)) for told in view["trials"]],
-        network=_network(view),
-        live=live,
+    return (
+        _environment()
+        .get_template("run.html")
+        .render(
+            **_frame(live=live),
+            view=view,
+            root=view["verdict"]["findings"][0] if view["verdict"]["findings"] else None,
+            figures=_figures(view),
+            evidence={f["code"]: evidence(f) for f in view["verdict"]["findings"]},
+            trials=[(told, trial(told)) for told in view["trials"]],
+            network=_network(view),
+            live=live,
+        )
     )
 
 
 def comparing(views: Sequence[View]) -> str:
     """The page of several runs beside one another."""
-    return _environment().get_template("compare.html").render(
-        **_frame(live=False),
-        views=views,
-        figures=comparison(views),
-        differing=_differing(views),
-        live=False,
+    return (
+        _environment()
+        .get_template("compare.html")
+        .render(
+            **_frame(live=False),
+            views=views,
+            figures=comparison(views),
+            differing=_differing(views),
+            live=False,
+        )
     )
 
 
 def _differing(views: Sequence[View]) -> list[tuple[str, list[str]]]:
     """The facts that are not the same in all runs, one value a run."""
     told = [dict(_numbered(view["head"]["facts"])) for view in views]
-    told = [{"command": v["head"]["command"], **facts} for v, facts in zip(views, told, strict=True)]
+    told = [
+        {"command": v["head"]["command"], **facts} for v, facts in zip(views, told, strict=True)
+    ]
     keys = list(dict.fromkeys(key for facts in told for key in facts))
     rows = [(key, [facts.get(key, "") for facts in told]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
@@ -88,9 +98,9 @@ def _frame(*, live: bool) -> dict[str, Any]:
 
 def _figures(view: View) -> dict[str, list[Figure]]:
     """By the part of the page that they stand in."""
-    parts = {
+    parts: dict[str, list[Figure | None]] = {
         "learning": [learning(view)],
-        "flow": flows(view),
+        "flow": [*flows(view)],
         "data": [labels(view), output_gradients(view)],
         "time": [time_splits(view)],
     }

@@ -51,13 +51,14 @@ async function draw(place, chart, options = {}) {
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     ...expanded(chart, width),
-    autosize: { type: chart.vconcat ? "pad" : "fit-x", contains: "padding" },
+    autosize: { type: chart.vconcat || typeof chart.width === "number" ? "pad" : "fit-x", contains: "padding" },
     padding: options.padding ?? { left: 0, right: 8, top: 4, bottom: 2 },
   };
   if (chart.vconcat) spec.vconcat = spec.vconcat.map((panel) => ({ ...panel, width: width - 96 }));
   if (place.finalize) place.finalize();
   const made = await embed(place, spec, {
     mode: "vega-lite", actions: false, renderer: options.renderer ?? "svg", config: configs[paper()],
+    logLevel: 1, // errors alone; what it warns of is meant so
     tooltip: { theme: "custom", sanitize: escaped },
   });
   place.finalize = made.finalize;
@@ -129,7 +130,9 @@ function valuesOf(part) {
 
 function number(value) {
   if (value === null || value === undefined) return "not measured";
-  return typeof value === "number" ? String(Number(value.toPrecision(3))) : value;
+  if (typeof value !== "number") return value;
+  const size = Math.abs(value);
+  return size && (size >= 1e5 || size < 1e-3) ? value.toExponential(2) : String(Number(value.toPrecision(3)));
 }
 
 function cells(rows) {
@@ -239,6 +242,8 @@ async function drawCells(element) {
   const chart = structuredClone(frame);
   chart.data = { values: cells(network.rows) };
   chart.height = network.rows.length * ROW;
+  const columns = picture().steps.length;
+  chart.width = columns * Math.max(1, Math.floor(element.clientWidth / columns)); // whole pixels: no seams
   const order = network.rows.map((_, i) => i);
   chart.encoding.y = { field: "row", type: "ordinal", sort: null, scale: { domain: order, padding: 0 }, axis: null };
   chart.encoding.color.legend = null;

@@ -37,7 +37,7 @@ def number(value: float | str | None) -> str:
 
 
 def times(value: float) -> str:
-    """`× 21.7`."""
+    """How many times as much, with the sign of multiplication."""
     return f"× {value:.3g}"
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from torchdx.record.model import Record
 from torchdx.report.view.data import Data, data_of
-from torchdx.report.view.flow import Flow, flow_of
+from torchdx.report.view.flow import Flow, flow_of, forward_order
 from torchdx.report.view.head import Head, head_of
 from torchdx.report.view.learning import Learning, learning_of
 from torchdx.report.view.network import Network, network_of
@@ -35,7 +35,7 @@ class View(TypedDict):
     time: list[Split]
 
 
-def view_of(
+def view_of(  # noqa: PLR0913  # what is told of a run, and how
     record: Record,
     diagnosis: Diagnosis,
     path: Path,
@@ -62,7 +62,7 @@ def view_of(
         trials=[dict(trial) for trial in trials],
         learning=learning_of(record),
         network=network,
-        flow=flow_of(record, [part["path"] for part in network["parts"]]),
+        flow=flow_of(record, forward_order(record, [part["path"] for part in network["parts"]])),
         data=data_of(record),
         time=time_of(record),
     )

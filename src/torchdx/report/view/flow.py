@@ -19,6 +19,20 @@ class Flow(TypedDict):
     values: list[list[Number]]
 
 
+def forward_order(record: Record, made: list[str]) -> list[str]:
+    """Modules in the order in which they first answered, where that was seen; `made` for the rest.
+
+    A layer that never answered by itself stands behind the one that was made before it.
+    """
+    answered = [place for place in record.signals.get("activation.std", {}) if place in set(made)]
+    order = list(answered)
+    for number, path in enumerate(made):
+        if path not in order:
+            before = next((p for p in reversed(made[:number]) if p in order), None)
+            order.insert(0 if before is None else order.index(before) + 1, path)
+    return order
+
+
 def flow_of(record: Record, order: list[str]) -> list[Flow]:
     """The signals of `SHOWN`, layers in the order given."""
     place = {path: i for i, path in enumerate(order)}

@@ -107,11 +107,7 @@ def _told(
     )
 
 
-def _measured(
-    what: str,
-    value: float | int | str,
-    against: float | int | str | None,  # noqa: PYI041
-) -> Measured:
+def _measured(what: str, value: float | str, against: float | str | None) -> Measured:
     told, held = _plain(value), _plain(against)
     numbers = [n for n in (told, held) if isinstance(n, int | float) and n > 0]
     times = numbers[0] / numbers[1] if len(numbers) == 2 else None  # noqa: PLR2004
