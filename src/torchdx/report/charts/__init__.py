@@ -5,6 +5,7 @@ from torchdx.report.charts.data import labels, output_gradients
 from torchdx.report.charts.depth import depth_time
 from torchdx.report.charts.evidence import evidence
 from torchdx.report.charts.flow import flows
+from torchdx.report.charts.histograms import histograms
 from torchdx.report.charts.learning import learning
 from torchdx.report.charts.time import time_splits
 from torchdx.report.charts.trial import trial
@@ -25,6 +26,7 @@ def figures_of(view: View, signal: str = "") -> dict[str, Figure]:
         learning(view),
         depth_time(view, signal),
         *flows(view),
+        *histograms(view),
         labels(view),
         output_gradients(view),
         time_splits(view),

@@ -63,7 +63,7 @@ def output_gradients(view: View) -> Figure | None:
     chart: Chart = {
         "data": data,
         "width": FILL,
-        "height": {"step": 14},
+        "height": 14 * len(known["rows"]),
         "encoding": {
             "x": {"field": "output", "type": "ordinal", "sort": None, "axis": axis},
             "y": {"field": "row", "type": "ordinal", "sort": None, "axis": axis, "title": "row"},

@@ -79,7 +79,7 @@ def frame_of(picture: Picture) -> Chart:
     tooltip = told(("place", "layer"), ("step", "step"), ("said", picture["title"]))
     return {
         "width": FILL,
-        "height": {"step": ROW},
+        "height": ROW * len(picture["places"]),
         "mark": {"type": "rect", "stroke": None},
         "encoding": {
             "x": {"field": "step", "type": "ordinal", "title": "step", "axis": axis},

@@ -33,7 +33,7 @@ def evidence(finding: Told) -> Figure | None:
     chart: Chart = {
         "data": data,
         "width": FILL,
-        "height": {"step": 22},
+        "height": 22 * len(rows),
         "encoding": {"y": y, "x": x, "tooltip": tooltip},
         "layer": [
             {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": one, "y": None}},

@@ -38,7 +38,7 @@ def time_splits(view: View) -> Figure | None:
     chart: Chart = {
         "data": data,
         "width": FILL,
-        "height": {"step": 34},
+        "height": 34 * len(wholes),
         "encoding": {"x": x, "y": y, "order": {"field": "order"}, "tooltip": tooltip},
         "layer": [
             {

@@ -38,7 +38,7 @@ def trial(kept: dict[str, Any]) -> Figure | None:
     chart: Chart = {
         "data": data,
         "width": FILL,
-        "height": {"step": 30},
+        "height": 30 * len(arms),
         "encoding": {"y": y, "x": x, "color": role},
         "layer": [
             {"mark": dot, "encoding": {"shape": role, "tooltip": tooltip}},

@@ -18,6 +18,8 @@ from torchdx.report.charts.data import labels, output_gradients
 from torchdx.report.charts.depth import frame_of
 from torchdx.report.charts.evidence import evidence
 from torchdx.report.charts.flow import flows
+from torchdx.report.charts.histograms import frame_of as histogram_frame
+from torchdx.report.charts.histograms import histograms
 from torchdx.report.charts.learning import learning
 from torchdx.report.charts.theme import config
 from torchdx.report.charts.time import time_splits
@@ -100,7 +102,7 @@ def _figures(view: View) -> dict[str, list[Figure]]:
     """By the part of the page that they stand in."""
     parts: dict[str, list[Figure | None]] = {
         "learning": [learning(view)],
-        "flow": [*flows(view)],
+        "flow": [*flows(view), *histograms(view)],
         "data": [labels(view), output_gradients(view)],
         "time": [time_splits(view)],
     }
@@ -115,6 +117,7 @@ def _network(view: View) -> dict[str, Any]:
     return {
         "parts": network["parts"],
         "pictures": pictures,
+        "histograms": [{**h, "frame": histogram_frame(h)} for h in view["histograms"]],
         "signal": root["signal"] if root else "",
         "place": root["place"] if root else "",
     }

@@ -255,6 +255,35 @@ async function drawCells(element) {
   element.dataset.chosen = at;
 }
 
+/** The shares of a histogram, runs of empty bins told as negative numbers. */
+function unpacked(written) {
+  return written.flatMap((value) => (value < 0 ? Array(-value).fill(0) : [value]));
+}
+
+async function drawHistograms(element) {
+  for (const known of network.data.histograms) {
+    const rows = known.values[known.places.indexOf(network.place)];
+    if (!rows) continue;
+    const values = rows.flatMap((written, k) => unpacked(written ?? []).map((share, bin) =>
+      ({ step: known.steps[k], bin, about: known.bins[bin], share: share / 1000, dense: share / 1000 / known.octaves[bin], place: network.place })))
+      .filter(({ share }) => share > 0);
+    const place = Object.assign(document.createElement("div"), { className: "canvas" });
+    const title = Object.assign(document.createElement("h4"), { textContent: `histogram of ${known.title}` });
+    const part = Object.assign(document.createElement("div"), { className: "spread" });
+    part.append(title, place);
+    element.append(part);
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", `histograms of the ${known.title} of ${network.place} over steps`);
+    const chart = structuredClone(known.frame);
+    const step = { field: "step", type: "ordinal", title: "step", axis: { labelAngle: 0, labelOverlap: "greedy", grid: false } };
+    Object.assign(chart, { data: { values }, width: "fill" });
+    chart.encoding.x = step;
+    chart.encoding.color.legend = null;
+    chart.encoding.tooltip.unshift({ field: "step", title: "step" });
+    await draw(place, chart, { renderer: "canvas" });
+  }
+}
+
 async function drawLayer(element) {
   const part = network.data.parts.find((p) => p.path === network.place);
   const row = network.rows.find(({ part: p }) => p.path === network.place);
@@ -266,7 +295,8 @@ async function drawLayer(element) {
   if (part.made) facts.push(`made at ${part.made.file}:${part.made.line}`);
   const about = Object.assign(document.createElement("p"), { className: "faint", textContent: facts.join(" · ") });
   const place = Object.assign(document.createElement("div"), { className: "canvas" });
-  element.replaceChildren(title, about, place);
+  const spreads = Object.assign(document.createElement("div"), { className: "grid" });
+  element.replaceChildren(title, about, place, spreads);
   const known = row?.known;
   if (!known) {
     place.append(Object.assign(document.createElement("p"), { className: "note", textContent: `${shown.title} is not measured here: it is of the layers that compute something themselves.` }));
@@ -286,6 +316,7 @@ async function drawLayer(element) {
       tooltip: [{ field: "step", title: "step" }, { field: "value", title: shown.title }],
     },
   });
+  await drawHistograms(spreads);
 }
 
 // ---- all together ------------------------------------------------------------------------------

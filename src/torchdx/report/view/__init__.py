@@ -12,6 +12,7 @@ from torchdx.record.model import Record
 from torchdx.report.view.data import Data, data_of
 from torchdx.report.view.flow import Flow, flow_of, forward_order
 from torchdx.report.view.head import Head, head_of
+from torchdx.report.view.histograms import Histograms, histograms_of
 from torchdx.report.view.learning import Learning, learning_of
 from torchdx.report.view.network import Network, network_of
 from torchdx.report.view.time import Split, time_of
@@ -31,6 +32,7 @@ class View(TypedDict):
     learning: Learning
     network: Network
     flow: list[Flow]
+    histograms: list[Histograms]
     data: Data
     time: list[Split]
 
@@ -55,6 +57,7 @@ def view_of(  # noqa: PLR0913  # what is told of a run, and how
         trials: what was tried on it, as `torchdx.trials.kept` tells.
     """
     network = network_of(record, source=source)
+    order = forward_order(record, [part["path"] for part in network["parts"]])
     return View(
         schema=SCHEMA,
         head=head_of(record, path, live=live),
@@ -62,7 +65,8 @@ def view_of(  # noqa: PLR0913  # what is told of a run, and how
         trials=[dict(trial) for trial in trials],
         learning=learning_of(record),
         network=network,
-        flow=flow_of(record, forward_order(record, [part["path"] for part in network["parts"]])),
+        flow=flow_of(record, order),
+        histograms=histograms_of(record, order),
         data=data_of(record),
         time=time_of(record),
     )
