@@ -99,7 +99,7 @@ def test_report_writes_findings_of_the_documented_schema(here):
     report = json.loads(Path("f.json").read_text())
     assert report["schema"] == 1
     assert set(report) == {
-        *("schema", "torchdx", "run", "findings", "explained", "unclear", "checked"),
+        *("schema", "torchdx", "run", "findings", "explained", "unclear", "checked", "trials"),
     }
     (finding,) = report["findings"]
     assert set(finding) == {

@@ -332,6 +332,21 @@ def test_what_was_run_is_kept_until_the_program_is_another(here):
     assert over.status == 1
 
 
+def test_what_a_trial_showed_stays_and_the_report_tells_it(here):
+    program(SUMMED_UP)
+    tried("O04", "--seeds", "1")
+    report = CliRunner().invoke(torchdx, ["report", "--text"]).stdout
+    assert "tried      O04: cannot tell" in report
+    assert CliRunner().invoke(torchdx, ["report", "-o", "x.json"]).exit_code == 0
+    (kept,) = json.loads(Path("x.json").read_text())["trials"]
+    assert kept == json.loads(Path(".torchdx/trials/a-O04/trial.json").read_text())
+    assert kept["arms"][0]["values"].keys() == {"0"}
+    assert Path(kept["edit"]["file"]).samefile("train.py")
+    changed = SUMMED_UP.splitlines()[kept["edit"]["line"] - 1].strip()
+    assert changed == "loss.backward()"
+    assert f" {changed}" in kept["edit"]["diff"]
+
+
 def test_the_edit_is_one_that_git_takes(here):
     program(SUMMED_UP)
     printed = tried("O04", "--patch")
@@ -387,6 +402,9 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(here):
     assert "interrupted; the same command goes on from here" in " ".join(said.split())
     assert all(map(gone, children))
     assert len(results()) in {3, 4}
+    kept = json.loads(Path(".torchdx/trials/a-L01/trial.json").read_text())
+    assert kept["interrupted"]
+    assert sum(len(arm["values"]) for arm in kept["arms"]) in {3, 4}
     again = tried("L01", "--seeds", "1")
     assert "3 kept from before" in again.out
     assert len(again.runs) == 5

@@ -22,6 +22,7 @@ LAYERS = (
     ("record",),
     ("rules",),
     ("report",),
+    ("integrations",),
     ("events", "graph", "instruments", "probes"),
     ("observer",),
     ("checkups",),
@@ -32,8 +33,9 @@ LAYERS = (
     ("cli", "__main__"),
 )
 NO_TORCH = (
-    *("record", "rules", "report", "errors", "graph.model", "cli", "boot"),
+    *("record", "rules", "report", "errors", "graph.model", "cli", "boot", "integrations"),
     *("trials.plan", "trials.measures", "trials.verdict", "trials.edits", "trials.runner"),
+    "trials.kept",
 )
 
 

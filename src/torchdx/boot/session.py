@@ -101,6 +101,7 @@ class Session:
                 "torchdx": __version__,
                 "cwd": os.getcwd(),
                 "pid": self._pid,
+                "host": platform.node(),
                 "rank": self._rank,
                 "world": int(os.environ.get("WORLD_SIZE") or 1),
                 "previous": {} if self._child or self._rank else previous(self._path, self._facts),

@@ -12,7 +12,21 @@ from torchdx import __version__
 from torchdx.boot import program
 from torchdx.errors import TorchdxError
 
-COMMANDS = ("run", "try", "checkup", "report", "check", "explain", "rules", "runs", "dump", "demo")
+COMMANDS = (
+    "run",
+    "watch",
+    "try",
+    "checkup",
+    "report",
+    "figure",
+    "check",
+    "explain",
+    "rules",
+    "runs",
+    "dump",
+    "export",
+    "demo",
+)
 
 
 class _Commands(click.Group):

@@ -7,7 +7,7 @@ import click
 
 from torchdx.cli.run import share
 from torchdx.errors import CallError
-from torchdx.record.index import FOLDER, find
+from torchdx.record.index import find
 from torchdx.record.reader import read
 from torchdx.rules.base import Finding, Prescription
 from torchdx.rules.ranking import Diagnosis, diagnose
@@ -68,7 +68,7 @@ def command(  # each is an option
     from torchdx.report import trial as report  # noqa: PLC0415
     from torchdx.report.terminal import console  # noqa: PLC0415
     from torchdx.treatments.base import all_treatments  # noqa: PLC0415  # torch, only now
-    from torchdx.trials import edits, plan, runner  # noqa: PLC0415
+    from torchdx.trials import edits, kept, plan, runner  # noqa: PLC0415
 
     out = console(stderr=False)
     known = all_treatments()
@@ -96,10 +96,16 @@ def command(  # each is an option
             budget=budget,
         )
         report.announced(planned, jobs, out)
-        folder = Path(FOLDER) / "trials" / f"{path.stem}-{finding.code}"
+        folder = kept.folder_of(path.stem, finding.code)
         with report.Progress(out, len(planned.runs), jobs) as progress:
             trial = runner.run(planned, folder, jobs=jobs, told=progress.told, keep=keep)
-        report.shown(trial, edits.edit_of(finding, prescription, Path.cwd()), out)
+        edit = edits.edit_of(finding, prescription, Path.cwd())
+        report.shown(trial, edit, out)
+        try:
+            kept.write(trial, edit)
+        except OSError as error:
+            said = f"this trial could not be kept in {folder}: {error.strerror or error}."
+            click.echo(said, err=True)
         if trial.interrupted:
             return 130
         if trial.verdict is not None and trial.verdict.word == "cured":

@@ -42,6 +42,12 @@ class Recorder:
         for places, rows in groups.items():
             self.emit({"e": "signals", "step": step, "places": self._listed(places), "v": rows})
 
+    def histograms(self, step: int, signal: str, by_place: Mapping[str, list[int]]) -> None:
+        """Take histograms of a step, as `torchdx.record.histograms` packs them, by place."""
+        places, rows = self._listed(tuple(by_place)), list(by_place.values())
+        facts = {"step": step, "places": places, "signal": signal, "shares": rows}
+        self.emit({"e": "histograms", **facts})
+
     def _listed(self, places: tuple[str, ...]) -> int:
         """The number of a list of places; it is written down once."""
         number = self._places.get(places)

@@ -37,8 +37,9 @@ class Judge:
 
     def count(self) -> None:
         """Write down the counts."""
-        self._counted_at = time.monotonic()
-        self._recorder.emit({"e": "totals", **self._totals()})
+        now = self._counted_at = time.monotonic()
+        elapsed = round(now - self.began, 3)
+        self._recorder.emit({"e": "totals", "elapsed_s": elapsed, **self._totals()})
 
     def count_at_times(self) -> None:
         """Write them down where the last are old."""

@@ -161,6 +161,7 @@ class Kit:
     def totals(self) -> dict[str, Any]:
         """The counts so far."""
         return {
+            "spent_s": round(self._guard.spent_s, 4),
             "steps": self.recorder.steps,
             "backwards": self.loop.backwards,
             "shapes": dict(self.loop.shape_counts),

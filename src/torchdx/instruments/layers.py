@@ -16,7 +16,8 @@ unit.still                        share of units that put out the same for every
 output_gradient.rms               root mean square of the loss's gradient by its outputs
 output_gradient.zeros             share of it that is exactly zero
 
-Sums and norms run over all elements; shares over an even sample of blocks (64 of 64 elements).
+Sums and norms run over all elements; shares over an even sample of blocks (64 of 64 elements), of
+which histograms are made too.
 """
 
 import functools
@@ -32,6 +33,7 @@ from torchdx.events.identity import ByIdentity
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
 from torchdx.graph.names import Names
+from torchdx.instruments.histograms import Histograms
 from torchdx.instruments.tensors import blocks, hook_gradient, plain, unseen
 
 WINDOW = 8  # samples over which a unit counts as dead
@@ -60,6 +62,7 @@ class Layers(Quiet):
         self._forward: dict[str, torch.Tensor] = {}
         self._backward: dict[str, torch.Tensor] = {}
         self._kept: list[tuple[int, list[str], dict[str, torch.Tensor]]] = []
+        self._histograms = Histograms(recorder)
 
     def called(self, module: nn.Module, args: Any, output: Any) -> None:
         """A module has returned, in a step that is sampled fully."""
@@ -72,7 +75,9 @@ class Layers(Quiet):
         if path in self._forward:  # called again within the step: the first call stands for it
             return
         with unseen():
-            self._forward[path] = self._statistics(module, _tensor_of(args), out.detach())
+            few = blocks(out).float()
+            self._forward[path] = self._statistics(module, _tensor_of(args), out.detach(), few)
+            self._histograms.sampled("activation", path, few)
         if out.requires_grad:
             hook_gradient(out, self._shielded(functools.partial(self._came_back, path)))
 
@@ -101,25 +106,31 @@ class Layers(Quiet):
                 for index, signal in enumerate(signals)
             }
             self._recorder.signals(step, values)
+        self._histograms.flush()
 
     def _came_back(self, path: str, gradient: torch.Tensor) -> None:
         if path in self._backward or not _floats(gradient):
             return
         with unseen():
             rms = _norm(gradient) / gradient.numel() ** 0.5
-            zeros = (blocks(gradient) == 0).float().mean()
-            self._backward[path] = torch.stack([rms, zeros])
+            few = blocks(gradient).float()
+            self._backward[path] = torch.stack([rms, (few == 0).float().mean()])
+            self._histograms.sampled("output_gradient", path, few)
 
     def _statistics(
-        self, module: nn.Module, given: torch.Tensor | None, out: torch.Tensor
+        self,
+        module: nn.Module,
+        given: torch.Tensor | None,
+        out: torch.Tensor,
+        few: torch.Tensor,
     ) -> torch.Tensor:
+        """Of one output; `few`: a sample of it."""
         channel = _channel_of(module, out)
         others = [dim for dim in range(out.dim()) if dim != channel]
         count = out.numel() // max(1, out.shape[channel])
         means = out.sum(others, dtype=torch.float32) / count
         squares = _norm(out, others) ** 2 / count
         deviations = (squares - means**2).clamp_min(0)
-        few = blocks(out).float()
         size = few.abs()
         rms = squares.mean().sqrt()
         gain = torch.nan_to_num(rms / _rms(given), nan=torch.nan, posinf=torch.nan)

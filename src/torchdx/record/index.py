@@ -49,16 +49,27 @@ def find(run: str | None) -> Path:
             msg = f"no record in {Path(FOLDER).resolve()}. Make one: torchdx run SCRIPT."
             raise RecordError(msg)
         return here[-1]
+    found = fitting(run)
+    if found is None:
+        known = ", ".join(path.stem for path in here[-3:]) or "none"
+        msg = f"no run is called {run!r} (the last here: {known}). `torchdx runs` lists them."
+        raise RecordError(msg)
+    return found
+
+
+def fitting(run: str) -> Path | None:
+    """The record at a path, or of a name in `.torchdx`; None when there is none.
+
+    Raises:
+        RecordError: several fit the name.
+    """
     if Path(run).is_file():
         return Path(run)
-    fitting = [path for path in here if path.stem == run]
-    fitting = fitting or [path for path in here if path.stem.startswith(run)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = ", ".join(path.stem for path in fitting[-3:])
-        msg = f"{run!r} fits {len(fitting)} runs ({names}): give more of the name."
+    here = runs()
+    found = [path for path in here if path.stem == run]
+    found = found or [path for path in here if path.stem.startswith(run)]
+    if len(found) > 1:
+        names = ", ".join(path.stem for path in found[-3:])
+        msg = f"{run!r} fits {len(found)} runs ({names}): give more of the name."
         raise RecordError(msg)
-    known = ", ".join(path.stem for path in here[-3:]) or "none"
-    msg = f"no run is called {run!r} (the last here: {known}). `torchdx runs` lists them."
-    raise RecordError(msg)
+    return found[0] if found else None

@@ -4,10 +4,13 @@
 lists them. Nothing here imports torch.
 """
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torchdx.graph.model import Edge, Line, LossGraph, Node
+from torchdx.record.histograms import unpacked
 from torchdx.record.parts import (
     Cut,
     Event,
@@ -23,6 +26,7 @@ from torchdx.record.parts import (
 __all__ = [
     "Cut",
     "Event",
+    "Histograms",
     "Json",
     "Look",
     "Model",
@@ -35,11 +39,16 @@ __all__ = [
 ]
 
 Series = list[tuple[int, float]]  # (step, value), in the order of steps
+Histograms = list[tuple[int, Sequence[int]]]  # (step, permille in each bin), likewise
 
 
 @dataclass
 class Record:
-    """All that is known of a run."""
+    """All that is known of a run.
+
+    pace      (seconds since the beginning, steps done by then), as often as counts were written
+    spent_s   seconds in torchdx's hooks, when they last were
+    """
 
     torn_bytes: int = 0
     meta: dict[str, Any] = field(default_factory=dict)
@@ -59,8 +68,11 @@ class Record:
     events: list[Event] = field(default_factory=list)
     steps: int = 0
     backwards: int = 0
+    pace: list[tuple[float, int]] = field(default_factory=list)
+    spent_s: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
     signals: dict[str, dict[str, Series]] = field(default_factory=dict)
+    histograms: dict[str, dict[str, Histograms]] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     lines: dict[int, Line] = field(default_factory=dict)
@@ -268,8 +280,16 @@ class Record:
             for place, value in zip(places, values, strict=True):
                 series.setdefault(place, []).append((entry["step"], value))
 
+    def _on_histograms(self, entry: Json) -> None:
+        by_place = self.histograms.setdefault(entry["signal"], {})
+        for place, row in zip(self._places[entry["places"]], entry["shares"], strict=True):
+            by_place.setdefault(place, []).append((entry["step"], array("H", unpacked(row))))
+
     def _on_totals(self, entry: Json) -> None:
         self.steps, self.backwards = entry["steps"], entry["backwards"]
+        if "elapsed_s" in entry:
+            self.pace.append((entry["elapsed_s"], entry["steps"]))
+            self.spent_s = entry["spent_s"]
         self.shape_counts.update({int(k): v for k, v in entry["shapes"].items()})
         self.graph_counts.update({int(k): v for k, v in entry["graphs"].items()})
         for key, steps in entry["optimizers"].items():

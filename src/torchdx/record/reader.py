@@ -28,10 +28,17 @@ def read_entries(path: Path) -> Contents:
         RecordError: the file is missing, not a record, or of a schema newer than this reader's.
     """
     data = _bytes_of(path)
-    _check_header(path, data)
-    contents = Contents()
-    position = HEADER.size
-    for kind, payload, end in _frames(data):
+    check_header(path, data)
+    return entries_in(data[HEADER.size :])
+
+
+def entries_in(data: bytes, *, first: int = 0) -> Contents:
+    """The entries of the whole frames that stand one behind the other in a piece of a file.
+
+    `first` is the sequence number of the first of them.
+    """
+    contents, position = Contents(), 0
+    for kind, payload, end in _frames(data, first):
         contents.frames += 1
         position = end
         if kind == JSON_KIND:
@@ -44,7 +51,17 @@ def read(path: Path) -> Record:
     """The record as rules see it. Raises `RecordError` as `read_entries` does."""
     contents = read_entries(path)
     record = Record(torn_bytes=contents.torn_bytes)
-    for number, entry in enumerate(contents.entries):
+    apply_all(record, contents.entries, path)
+    return record
+
+
+def apply_all(record: Record, entries: list[dict[str, Any]], path: Path) -> None:
+    """Have a record take entries in.
+
+    Raises:
+        RecordError: one of them is not as it should be.
+    """
+    for number, entry in enumerate(entries):
         try:
             record.apply(entry)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -54,7 +71,6 @@ def read(path: Path) -> Record:
                 f"({type(error).__name__}: {error})."
             )
             raise RecordError(msg) from error
-    return record
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -68,7 +84,12 @@ def _bytes_of(path: Path) -> bytes:
         raise RecordError(msg) from None
 
 
-def _check_header(path: Path, data: bytes) -> None:
+def check_header(path: Path, data: bytes) -> None:
+    """See that a file begins as a record does.
+
+    Raises:
+        RecordError: it does not, or is of a schema newer than this reader's.
+    """
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
         found = f"it starts with {data[:8]!r}" if data else "it is empty"
         msg = f"cannot read {path}: not a torchdx record ({found})."
@@ -85,9 +106,9 @@ def _check_header(path: Path, data: bytes) -> None:
         raise RecordError(msg)
 
 
-def _frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+def _frames(data: bytes, expected: int) -> Iterator[tuple[int, bytes, int]]:
     """(kind, payload, end position) of each whole frame in order; stops at the first damage."""
-    position, expected = HEADER.size, 0
+    position = 0
     while position + FRAME.size <= len(data):
         magic, kind, sequence, length, crc = FRAME.unpack_from(data, position)
         start = position + FRAME.size

@@ -32,13 +32,14 @@ def console(*, stderr: bool = True) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, emoji=False)
 
 
-def tell(finding: Finding) -> None:
+def tell(finding: Finding, *, stderr: bool = True) -> None:
     """Print one finding while the run goes on."""
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed
         sys.stdout.flush()
         head = Text.assemble(("  dx  ", "bold magenta"), *headline(finding))
         below = Padding(body(finding, brief=True), (0, 2, 0, 6))
-        sys.stderr.write(_render(iter([head, below]), console()))
+        text = _render(iter([head, below]), console(stderr=stderr))
+        (sys.stderr if stderr else sys.stdout).write(text)
 
 
 def summary(  # noqa: PLR0913  # all that there is to say

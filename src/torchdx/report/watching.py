@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.text import Text
 
 from torchdx.record.following import Follower
@@ -59,7 +58,7 @@ def watch(find: Find, waiting: str) -> int:
         find: the record, as soon as there is one.
         waiting: what is waited for, in words.
     """
-    out = Console(highlight=False, emoji=False)
+    out, began = Console(highlight=False, emoji=False), time.time()
     if out.is_terminal and not out.is_dumb_terminal:
         follower = _on_a_screen(find, waiting, out)
     else:
@@ -76,7 +75,10 @@ def watch(find: Find, waiting: str) -> int:
     if follower.state == "gone":
         pid = record.meta.get("pid")
         out.print(Text(f"  its process ({pid}) is gone without having ended: killed?", "yellow"))
-    return 0 if follower.state == "ended" else 1
+        return 1
+    if time.time() - follower.silent_s < began:
+        out.print(Text("  it had ended before; the next run: torchdx watch --next", "dim"))
+    return 0
 
 
 def _on_a_screen(find: Find, waiting: str, out: Console) -> Follower | None:
@@ -144,8 +146,7 @@ def _line_by_line(find: Find, waiting: str, out: Console) -> Follower | None:
         for finding in asking.diagnosis.findings if asking.diagnosis else ():
             if finding.code not in told:
                 told.add(finding.code)
-                out.print(Text.assemble(*terminal.headline(finding)))
-                out.print(Padding(terminal.body(finding, brief=True), (0, 2)))
+                terminal.tell(finding, stderr=False)
         _no_key()
     return follower
 

@@ -22,10 +22,13 @@ Editor = Callable[["Source", Prescription], Iterator[Change]]
 class Edit:
     """A change of one file.
 
+    file   which, and the first `line` of it that is changed, as it is today
     words  what is changed, and where
     diff   in unified form, paths relative to `root`: for `git apply`
     """
 
+    file: str
+    line: int
     words: str
     diff: str
 
@@ -125,7 +128,10 @@ def edit_of(finding: Finding, prescription: Prescription, root: Path) -> Edit | 
     if not changes or after == source.text:
         return f"by hand, for that line leaves it open: {prescription.text}{where}"
     where = f" ({_short(line.file, root)}:{source.number})"
-    return Edit(f"{prescription.text}{where}", diff(source.path, source.text, after, root))
+    words = f"{prescription.text}{where}"
+    change = diff(source.path, source.text, after, root)
+    line_changed = min(node.lineno for node, _ in changes)
+    return Edit(str(source.path), line_changed, words, change)
 
 
 def _today(line: Line, text: str) -> int:

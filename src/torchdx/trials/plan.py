@@ -58,6 +58,7 @@ class Plan:
     elapsed       seconds of the observed run, None where its end was not seen
     stamp         of the program's text and of the versions at work: runs of others are not taken
     budget        share of the program's time that observing takes, as in the observed run
+    started       when the observed run did, Unix s
     """
 
     code: str
@@ -77,6 +78,7 @@ class Plan:
     budget: float = 0.02
     elapsed: float | None = None
     stamp: str = ""
+    started: float | None = None
 
     def spec(self, arm: Arm, seed: int) -> dict[str, Any]:
         """All that the process of one arm is told."""
@@ -187,6 +189,7 @@ def make(  # noqa: PLR0913  # each is an option of the command
         budget=float(record.end.get("budget") or BUDGET) if budget is None else budget,
         elapsed=record.end.get("elapsed_s"),
         stamp=stamp(Path(cwd) if module else Path(cwd, argv[0]).parent),
+        started=record.meta.get("started"),
     )
 
 

@@ -146,6 +146,15 @@ class Trial:
         """None where nothing could be measured."""
         return None if self.outcome is None else judge(self.outcome)
 
+    @property
+    def because(self) -> str:
+        """What stands against a better word, and why the trial ended early; empty for neither."""
+        verdict = self.verdict
+        parts = [verdict.because] if verdict is not None and verdict.because else []
+        if self.ended and not any(self.ended in part for part in parts):
+            parts.append(self.ended)
+        return "; ".join(parts)
+
 
 Told = Callable[[Trial, Run, int], None]
 

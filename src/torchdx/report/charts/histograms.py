@@ -50,7 +50,9 @@ def frame_of(known: Histograms) -> Chart:
     """The chart of histograms but for its cells and its x."""
     bins = _rows(known)
     every = max(1, -(-len(bins) // MARKED))
-    axis: Chart = {"grid": False, "values": bins[every // 2 :: every]}
+    zero = known["bins"].index("0") if "0" in known["bins"] else bins[0]
+    marked = [b for i, b in enumerate(bins, -bins.index(zero)) if i % every == 0]
+    axis: Chart = {"grid": False, "values": marked}
     axis |= {"labelExpr": f"{json.dumps(known['bins'])}[datum.value]", "labelOverlap": False}
     y = {"field": "bin", "type": "ordinal", "title": None, "axis": axis}
     y |= {"scale": {"domain": bins[::-1]}}
