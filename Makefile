@@ -9,7 +9,7 @@ FASHION := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: env data demo test check check-all format lint types examples scoreboard trials bench clean
+.PHONY: env data browser vega pictures demo test check check-all format lint types examples scoreboard trials bench clean
 
 env: $(ENV)
 
@@ -28,15 +28,25 @@ data:
 		apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; } || \
 		echo "no Fashion-MNIST here (Debian: apt-get install dataset-fashion-mnist): some tests skip"
 
+# Pages are tested in a real browser; without one these tests are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		echo "no chromium here (Debian: apt-get install chromium): some tests skip"
+
+# The scripts that draw charts, out of the package that constraints.txt fixes.
+vega: env
+	$(BIN)/python scripts/bundle_vega.py
+
 demo: env
 	$(BIN)/torchdx demo
 
-test: env data
+test: env data browser
 	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
-check: env data
-	$(BIN)/ruff format --check src tests faults benchmarks docs
-	$(BIN)/ruff check src tests faults benchmarks docs
+check: env data browser
+	$(BIN)/ruff format --check src tests faults benchmarks docs scripts
+	$(BIN)/ruff check src tests faults benchmarks docs scripts
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --doctest-modules src --ignore=src/torchdx/demo/train.py --ignore=src/torchdx/boot/site
 	$(BIN)/python -m pytest -n 2 -q -m "not slow"
@@ -55,8 +65,12 @@ trials: env data
 	PYTHONPATH=. $(BIN)/python -m faults.trials
 	PYTHONPATH=. $(BIN)/python -m faults.trials --twins --write
 
+pictures: env data browser
+	PYTHONPATH=. $(BIN)/python docs/pictures.py
+
 bench: env
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -30,14 +30,20 @@ for step in range(steps):
 """
 
 
+def recorded(folder: str, steps: int, layers: int) -> Path:
+    """The record of such a run."""
+    script, record = Path(folder, "deep.py"), Path(folder, f"{steps}x{layers}.dx")
+    script.write_text(PROGRAM)
+    call = [sys.executable, "-m", "torchdx", "run", "-q", "--record", str(record), str(script)]
+    subprocess.run([*call, str(steps), str(layers)], check=True, cwd=folder)
+    return record
+
+
 def main() -> None:
     """Run, and print one line."""
     steps, layers = (int(word) for word in (sys.argv[1:3] or ("10000", "100")))
     with tempfile.TemporaryDirectory() as folder:
-        script, record = Path(folder, "deep.py"), Path(folder, "run.dx")
-        script.write_text(PROGRAM)
-        call = [sys.executable, "-m", "torchdx", "run", "-q", "--record", str(record), str(script)]
-        subprocess.run([*call, str(steps), str(layers)], check=True, cwd=folder)
+        record = recorded(folder, steps, layers)
         size = record.stat().st_size / 1e6
         began = time.perf_counter()
         told = read(record)

@@ -19,7 +19,7 @@ def said(script: Path, code: str, folder: str) -> str:
     """What the finding and its trial look like in the terminal, less what repeats itself."""
     run = ["run", "-q", "--record", "case.dx", script.name]
     _torchdx(run, folder)
-    found = _torchdx(["report", "case.dx"], folder)
+    found = _torchdx(["report", "--text", "case.dx"], folder)
     tried = _torchdx(["try", code, "--run", "case.dx"], folder)
     finding = found[found.index(f"{code} ") - 7 :].split("\n\n")[0]
     shown = "\n".join(line for line in tried.splitlines() if " runs · " not in line)

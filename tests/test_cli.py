@@ -77,7 +77,7 @@ def test_check_says_by_its_status_whether_a_run_is_healthy(here):
         (["check", "idle"], "there is nothing to check"),
         (["check", "other"], "no run is called 'other'"),
         (["check", "text.dx"], "not a torchdx record"),
-        (["report", "sick", "-o", "page.html"], "has to end in .json or .xml, not '.html'"),
+        (["report", "sick", "-o", "page.txt"], "one of .html, .json, .xml, not in '.txt'"),
         (["report", "sick", "-o", "none/f.json"], "cannot write none/f.json: No such file"),
         (["explain", "L99"], "no rule is called 'L99'"),
         (["explain", "sumed-loss"], "Near: summed-loss"),
@@ -131,8 +131,15 @@ def test_equal_records_give_equal_files(here):
     assert Path("a.xml").read_bytes() == Path("b.xml").read_bytes()
 
 
-def test_report_without_a_file_shows_the_summary_of_the_last_run(here):
-    _, said, _ = call("report")
+def test_report_without_a_file_puts_a_page_beside_the_record(here):
+    status, said, error = call("report", "sick")
+    assert (status, said) == (0, "")
+    assert error == "wrote .torchdx/sick.html: 1 finding(s)\n"
+    assert "<h1>Softmax before cross entropy</h1>" in Path(".torchdx/sick.html").read_text()
+
+
+def test_report_as_text_shows_the_summary_of_the_last_run(here):
+    _, said, _ = call("report", "--text")
     assert "1  ✗ L01 softmax-before-cross-entropy" in said
     assert "\x1b[" not in said, "no colours where no terminal is"
     assert not any(line.endswith(" ") for line in said.splitlines())

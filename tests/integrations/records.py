@@ -32,9 +32,9 @@ def optimizer(number, cls, **defaults):
     return {"e": "optimizer", "id": number, "cls": cls, **facts, "trained": {}}
 
 
-def phase(step, loader, accuracy, loss, *, model=""):
-    """A validation pass."""
-    facts = {"batches": 2, "backwards": 0, "steps": 0, "shuffled": False, "training": False}
+def phase(step, loader, accuracy, loss, *, model="", backwards=0):
+    """A pass over a loader: for validation, when it has no backward passes."""
+    facts = {"batches": 2, "backwards": backwards, "steps": 0, "shuffled": False, "training": False}
     scored = {"active": 0, "no_grad": True, "accuracy": accuracy, "loss": loss, "rows": 64}
     where = {"loader": loader, "step": step, "model": model}
     return {"e": "phase", **facts, **scored, **where}

@@ -65,6 +65,7 @@ def test_a_parquet_table_holds_the_same_with_types(material, empty, tmp_path):
     assert [(row["signal"], row["place"], row["step"]) for row in table] == [
         (row.signal, row.place, row.step) for row in material.rows
     ]
+    assert parquet.read_schema(path).field("step").type == "int64"
     assert {row["unit"] for row in table} == {"", "s", "share"}
     assert [row["value"] for row in table if row["place"] == ODD] == [0.25, -math.inf]
     assert math.isnan(table[2]["value"])

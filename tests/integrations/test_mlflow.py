@@ -99,7 +99,7 @@ def test_a_file_that_is_no_store_is_refused_in_one_line(tracking, material, tmp_
 
 def test_the_user_s_own_mlflow_is_left_alone(tracking, empty, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    before, disabled = dict(os.environ), logging.root.manager.disable
+    before = dict(os.environ)
     to_mlflow.write(empty, tmp_path / "store", force=False)
     assert dict(os.environ) == before
-    assert logging.root.manager.disable == disabled
+    assert logging.root.manager.disable == logging.NOTSET

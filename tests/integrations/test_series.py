@@ -35,6 +35,15 @@ def test_validation_on_two_loaders_is_two_series(tmp_path):
     assert series(material, "loss.validation", "student, loader 3") == [(5, 2.0)]
 
 
+def test_passes_that_trained_are_not_validation(tmp_path):
+    passes = [phase(5, 1, 0.5, 1.0, backwards=2), phase(5, 2, 0.25, 2.0)]
+    material = material_of(written(tmp_path / "both.dx", *passes))
+    assert [(row.tag, row.value) for row in material.rows] == [
+        ("loss/validation", 2.0),
+        ("accuracy/validation", 0.25),
+    ]
+
+
 def test_a_tag_groups_by_signal_and_the_run_s_own_by_thing():
     assert Row("activation.std", ODD, 1, 0.0).tag == f"activation.std/{ODD}"
     assert Row("time.data", "", 1, 0.0).tag == "time/data"

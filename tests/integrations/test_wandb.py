@@ -74,8 +74,8 @@ def test_the_same_run_is_replaced_only_by_force_and_others_stay(empty, material,
 def test_the_user_s_environment_is_restored_and_never_sends(empty, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
     before = dict(os.environ)
     to_wandb.write(empty, tmp_path, force=False)
     assert dict(os.environ) == before
-    assert offline(tmp_path).name.endswith(empty.identity)
+    assert "run_group" not in read(offline(tmp_path))["run"][0]

@@ -73,7 +73,7 @@ def _nothing():
 
 PROGRAMS = {
     "healthy": training,
-    "summed": lambda: training(reduction="sum", lr=3.0),
+    "summed": lambda: training(80, reduction="sum", lr=0.5),
     "odd": _long_names,
     "diverging": _diverging,
     "nothing": _nothing,

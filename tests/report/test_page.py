@@ -4,9 +4,9 @@ import re
 import pytest
 
 from tests.report.test_view import viewed
+from torchdx.record.model import Record
 from torchdx.report.page import comparing, page
 from torchdx.report.view import view_of
-from torchdx.record.model import Record
 from torchdx.rules.ranking import diagnose
 
 ALL = ["healthy", "summed", "odd", "diverging", "nothing"]
@@ -24,7 +24,7 @@ def test_the_verdict_comes_first(records, opened):
     assert shown.locator("h1").inner_text() == "Summed loss"
     assert shown.locator("h1").bounding_box()["y"] < 200
     here = shown.locator("#verdict .row.here").inner_text()
-    assert "criterion(model(x), y).backward()" in here
+    assert "criterion(model(x), y)" in here
     assert "torchdx try L09" in shown.locator("#verdict").inner_text()
     assert shown.locator("#verdict figure svg").count() == 1
 
@@ -138,6 +138,45 @@ def test_an_empty_record_has_a_page(tmp_path, opened):
     assert "little was seen" in shown.locator("h1").inner_text()
 
 
+TRIAL = {
+    "code": "L09",
+    "name": "summed-loss",
+    "verdict": {"word": "cured", "because": ""},
+    "measure": {"key": "rows.loss", "words": "loss of rows trained on"},
+    "arms": [
+        {"name": "as it is", "control": False, "values": {"0": 2.3, "1": 2.4}},
+        {"name": "treated", "control": False, "values": {"0": 0.4, "1": None}},
+        {"name": "lr / 3", "control": True, "values": {"0": 2.2, "1": 2.3}},
+    ],
+    "effect": {"against": "as it is", "mean": 1.9, "low": 1.8, "high": 2.0, "level": 0.95},
+    "rivals": [{"against": "lr / 3", "mean": 1.8, "low": None, "high": None, "level": 0.95}],
+    "edit": {"diff": "-criterion = Loss('sum')\n+criterion = Loss('mean')\n"},
+}
+
+
+def test_a_trial_is_told_with_its_arms_its_intervals_and_the_edit(records, opened):
+    shown = opened(page(viewed(records("summed"), trials=[TRIAL]))).page
+    told = shown.locator("#trial-L09")
+    assert told.locator(".chip.cured").inner_text().lower() == "cured"
+    assert "better than as it is by 1.9 (95% interval 1.8 .. 2)" in told.inner_text()
+    assert told.locator("figure svg").count() == 1
+    assert told.locator(".diff .plus").inner_text() == "+criterion = Loss('mean')"
+    assert "torchdx try" not in shown.locator("#verdict").inner_text()
+
+
+def test_without_source_no_edit_is_told(records):
+    text = page(viewed(records("summed"), trials=[TRIAL], source=False))
+    assert "Loss(" not in text
+
+
+def test_a_run_that_waits_for_data_shows_first_where_its_time_goes(records, opened):
+    view = viewed(records("summed"))
+    view["verdict"]["findings"][0]["code"] = "P02"
+    shown = opened(page(view)).page
+    places = [shown.locator(f"#{part}").bounding_box()["y"] for part in ("time", "network")]
+    assert places == sorted(places)
+
+
 def test_several_runs_stand_beside_one_another(records, opened):
     one = opened(comparing([viewed(records("healthy")), viewed(records("summed"))]))
     text = one.page.locator("main").inner_text()
@@ -145,7 +184,7 @@ def test_several_runs_stand_beside_one_another(records, opened):
     assert "L09 summed-loss" in text
     assert "nothing found" in text
     assert "lr 0.1" in text
-    assert "lr 3" in text
+    assert "lr 0.5" in text
     assert one.page.locator("figure.chart svg").count() >= 3
 
 

@@ -104,7 +104,6 @@ def _to_file(opened: list[Run], output: Path, write: Callable[[dict[str, Any]], 
 
 def _write(target: Path, text: str) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         msg = f"cannot write {target}: {error.strerror or error}."

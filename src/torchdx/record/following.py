@@ -34,12 +34,11 @@ class Follower:
     """
 
     def __init__(self, path: Path, *, quiet_s: float = QUIET_S) -> None:
+        self._file: FileIO | None = None
         self.path = path
-        self.record = Record()
         self.state: State = "waiting"
         self.silent_s = 0.0
         self._quiet_s = quiet_s
-        self._file: FileIO | None = None
         self._turn = 0  # how many files were met at the path
         self._start()
 
@@ -47,6 +46,9 @@ class Follower:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
         self.close()
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ async function draw(place, chart, options = {}) {
     autosize: { type: chart.vconcat || typeof chart.width === "number" ? "pad" : "fit-x", contains: "padding" },
     padding: options.padding ?? { left: 0, right: 8, top: 4, bottom: 2 },
   };
-  if (chart.vconcat) spec.vconcat = spec.vconcat.map((panel) => ({ ...panel, width: width - 96 }));
+  if (chart.vconcat) spec.vconcat = spec.vconcat.map((panel) => ({ ...panel, width: width - (options.margin ?? 104) }));
   if (place.finalize) place.finalize();
   const made = await embed(place, spec, {
     mode: "vega-lite", actions: false, renderer: options.renderer ?? "svg", config: configs[paper()],

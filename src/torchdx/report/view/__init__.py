@@ -62,7 +62,7 @@ def view_of(  # noqa: PLR0913  # what is told of a run, and how
         schema=SCHEMA,
         head=head_of(record, path, live=live),
         verdict=verdict_of(record, diagnosis, source=source),
-        trials=[dict(trial) for trial in trials],
+        trials=[dict(trial) if source else {**trial, "edit": None} for trial in trials],
         learning=learning_of(record),
         network=network,
         flow=flow_of(record, order),
