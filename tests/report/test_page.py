@@ -160,7 +160,7 @@ def test_a_trial_is_told_with_its_arms_its_intervals_and_the_edit(records, opene
     assert told.locator(".chip.cured").inner_text().lower() == "cured"
     assert "better than as it is by 1.9 (95% interval 1.8 .. 2)" in told.inner_text()
     assert told.locator("figure svg").count() == 1
-    assert told.locator(".diff .plus").inner_text() == "+criterion = Loss('mean')"
+    assert told.locator(".diff .plus").inner_text().strip() == "+criterion = Loss('mean')"
     assert "torchdx try" not in shown.locator("#verdict").inner_text()
 
 

@@ -76,7 +76,10 @@ class Terminal:
 
     def end(self) -> int:
         """Its exit status; all that it said is in `said`, and the terminal is as before."""
+        deadline = time.monotonic() + 30
         while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                self.process.kill()
             self._read()
         self._read()
         assert termios.tcgetattr(self._slave) == self.before
