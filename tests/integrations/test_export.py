@@ -36,6 +36,17 @@ def test_the_last_run_goes_beside_its_record_and_a_line_says_how_to_open_it(here
     assert (here / "odd.csv").exists()
 
 
+def test_the_call_that_opens_an_export_can_be_pasted(here, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    assert "--logdir 'my logs'\n" in export("--to", "tensorboard", "-o", "my logs")
+
+
+def test_its_help_shows_a_call_a_line():
+    said = CliRunner().invoke(torchdx, ["export", "--help"]).stdout
+    assert "\n  torchdx export --to tensorboard\n" in said
+    assert "\\b" not in said
+
+
 def test_the_place_may_be_named_behind_the_run_or_by_an_option(here, tmp_path):
     export("odd", "one.csv", "--to", "csv")
     export("--to", "csv", "-o", "two.csv")

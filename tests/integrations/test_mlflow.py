@@ -97,6 +97,13 @@ def test_a_file_that_is_no_store_is_refused_in_one_line(tracking, material, tmp_
         to_mlflow.write(material, tmp_path, force=False)
 
 
+@pytest.mark.parametrize("name", ["what?", "50%"])
+def test_a_path_that_mlflow_would_misread_is_refused(tracking, material, tmp_path, name):
+    with pytest.raises(CallError, match="MLflow takes"):
+        to_mlflow.write(material, tmp_path / name, force=False)
+    assert not list(tmp_path.glob("what*")) + list(tmp_path.glob("50*"))
+
+
 def test_the_user_s_own_mlflow_is_left_alone(tracking, empty, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     before = dict(os.environ)

@@ -118,7 +118,7 @@ def test_any_course_of_the_loss_can_be_drawn(losses):
 def test_the_pace_is_that_of_the_last_while():
     assert steps_per_s(Record()) is None
     assert steps_per_s(Record(pace=[(2.0, 10)])) == 5.0
-    assert steps_per_s(Record(pace=[(100.0, 100), (190.0, 190), (200.0, 490)])) == 20.0
+    assert steps_per_s(Record(pace=[(100.0, 100), (180.0, 190), (200.0, 490)])) == 15.0
 
 
 def test_bars_run_from_the_lowest_to_the_highest():

@@ -18,7 +18,7 @@ _PARTS = (3, 4)
 @click.command("checkup")
 @click.argument("place", metavar="MODULE:FUNCTION")
 def command(place: str) -> int:
-    r"""Ask a model thirty questions before it is trained.
+    """Ask a model thirty questions before it is trained.
 
     FUNCTION takes nothing and returns the model, the loss function and one batch, and the optimizer
     if there is one. The loss function is called with the model and the batch, or with an output and
@@ -30,7 +30,7 @@ def command(place: str) -> int:
 
     The exit status is 0 when everything passed or was unclear, 1 when something was found, 2 when
     the model could not be examined.
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     model, loss_fn, batch, *optimizer = _parts(place)
     from torchdx.checkups.checkup import checkup  # noqa: PLC0415  # torch, only now
 

@@ -19,7 +19,7 @@ from torchdx.integrations.material import Material
 def command(
     run: str | None, path: Path | None, to: str, output: Path | None, *, force: bool
 ) -> int:
-    r"""Write RUN (the last one by default) for another tool.
+    """Write RUN (the last one by default) for another tool.
 
     Everything is written to PATH on this machine, by default beside the record.
 
@@ -27,7 +27,7 @@ def command(
     torchdx export --to tensorboard
     torchdx export train-20260101 --to csv table.csv
     torchdx export --to parquet -o table.parquet
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     if path is not None and output is not None:
         msg = f"asked to write to {path} and to {output}: name one."
         raise CallError(msg)

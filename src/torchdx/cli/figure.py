@@ -26,13 +26,13 @@ DENSE = 3.0  # dots a pixel in a PNG
 def command(
     names: tuple[str, ...], *, output: Path | None, signal: str, width: int, dark: bool
 ) -> int:
-    r"""Draw the chart NAME of RUN (the last one by default); without a NAME, list the charts.
+    """Draw the chart NAME of RUN (the last one by default); without a NAME, list the charts.
 
     \b
     torchdx figure
     torchdx figure gradient-flow -o flow.svg
     torchdx figure RUN depth-time --signal unit.dead -o dead.pdf
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     if signal and signal not in OF_LAYERS:
         msg = f"no signal is called {signal!r}. There are: {', '.join(OF_LAYERS)}."
         raise CallError(msg)

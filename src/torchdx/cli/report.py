@@ -47,7 +47,7 @@ PAGES = (".html", ".htm")
 def command(
     runs: tuple[str, ...], *, output: Path | None, text: bool, no_source: bool, no_open: bool
 ) -> int:
-    r"""Write a page of RUN (the last one by default) and open it.
+    """Write a page of RUN (the last one by default) and open it.
 
     It is one file that loads nothing from anywhere. Several runs are put beside one another.
 
@@ -56,7 +56,7 @@ def command(
     torchdx report RUN -o page.html --no-source
     torchdx report BEFORE AFTER
     torchdx report -o findings.json
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     opened = [open_run(run) for run in runs or (None,)]
     if text:
         for path, record, diagnosis in opened:

@@ -39,7 +39,7 @@ def command(
     no_eager: bool,
     budget: float,
 ) -> int:
-    r"""Run a script or module under observation.
+    """Run a script or module under observation.
 
     Torchdx's own options stand before PROGRAM; all that follows is the program's. Its output, exit
     status and results are as without torchdx.
@@ -48,7 +48,7 @@ def command(
     torchdx run train.py --epochs 5
     torchdx run -m package.train
     torchrun --nproc-per-node 2 -m torchdx run train.py
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     if arguments[0].startswith("-") and not module:
         msg = f"no such option: {arguments[0]}. `torchdx run --help` lists them."
         raise CallError(msg)

@@ -45,7 +45,7 @@ def command(  # each is an option
     keep: bool,
     patch: bool,
 ) -> int:
-    r"""Try what a finding prescribes, by paired re-runs of the unchanged program.
+    """Try what a finding prescribes, by paired re-runs of the unchanged program.
 
     CODE names a finding of the run (L09); without one, all that can be treated are tried, the root
     first. Every seed is run as it is, treated, and with generic advice that the treatment has to
@@ -55,7 +55,7 @@ def command(  # each is an option
     torchdx try
     torchdx try L09 --run NAME --steps 300 --seeds 5
     torchdx try L09 --patch | git apply
-    """
+    """  # noqa: D301  # the sign that click knows is no backslash
     path = find(run_name)
     record = read(path)
     diagnosis = diagnose(record)

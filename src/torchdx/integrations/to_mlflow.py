@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ def write(material: Material, path: Path, *, force: bool) -> str:
         CallError: the store holds this run already, or MLflow refuses it.
     """
     store = path.absolute() / "mlflow.db"
+    if "?" in str(store) or "%" in str(store):
+        msg = f"cannot export to {path}: MLflow takes `?` and `%` in its path for its own signs."
+        raise CallError(msg)
     # MLflow tells its makers of its use, unless it is told not to when it is imported.
     with surroundings("MLFLOW_", MLFLOW_DISABLE_TELEMETRY="true"), _quiet(), told(path):
         needed("mlflow", "alembic", _PACKAGES)
@@ -42,13 +46,14 @@ def write(material: Material, path: Path, *, force: bool) -> str:
         client_of = needed("mlflow", "mlflow.tracking", _PACKAGES).MlflowClient
         refusal = needed("mlflow", "mlflow.exceptions", _PACKAGES).MlflowException
         path.mkdir(parents=True, exist_ok=True)
+        store.open("ab").close()  # else MLflow tries for minutes
         try:
             _export(client_of(f"sqlite:///{store}"), material, path.absolute(), force=force)
         except (refusal, broken) as error:
             reason = str(error).strip().splitlines()[0]
             msg = f"cannot export to {store}: MLflow refuses it: {reason}"
             raise CallError(msg) from None
-    return f"{store}. Open it: mlflow ui --backend-store-uri sqlite:///{store}"
+    return f"{store}. Open it: mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{store}')}"
 
 
 def _export(client: Any, material: Material, folder: Path, *, force: bool) -> None:
@@ -146,7 +151,7 @@ def _batches(things: Any, size: int) -> Iterator[list[Any]]:
 def _quiet() -> Iterator[None]:
     """Without the notes that MLflow and alembic write while they make a store."""
     before = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """TensorBoard: scalars grouped by signal, and the findings in its text tab; without torch."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def write(material: Material, path: Path, *, force: bool) -> str:
         finally:
             writer.close()
     seen = path.parent if path.parent.name == "tensorboard" else path
-    return f"{path}. Open it: tensorboard --logdir {seen}"
+    return f"{path}. Open it: tensorboard --logdir {shlex.quote(str(seen))}"
 
 
 def _clear(path: Path, *, force: bool) -> None:

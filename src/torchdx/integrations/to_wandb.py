@@ -1,5 +1,6 @@
 """W&B: a run in its offline form, which `wandb sync` sends when its owner wants it sent."""
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def write(material: Material, path: Path, *, force: bool) -> str:
         except wandb.errors.Error as error:
             msg = f"cannot export to {path}: W&B refuses it: {error}"
             raise CallError(msg) from None
-    return f"{folder}. Open it: wandb leet {folder}, or upload it: wandb sync {folder}"
+    quoted = shlex.quote(str(folder))
+    return f"{folder}. Open it: wandb leet {quoted}, or upload it: wandb sync {quoted}"
 
 
 def _make_room(material: Material, path: Path, *, force: bool) -> None:

@@ -1,6 +1,7 @@
 """Watches a run in a terminal while it goes on; line by line where there is no terminal."""
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -21,7 +22,7 @@ TICK_S = 0.25  # between two looks at file and keyboard
 REDRAW_S = 1.0  # the clock goes on though nothing came
 ASK_S = 2.0  # rules are not asked more often
 SHARE = 0.05  # of a core that asking them may take, about
-LINE_S = 5.0  # between two lines of progress, where there is no terminal
+LINE_S = 2.0  # between two lines of progress, where there is no terminal
 LINE_SHARE = 0.05  # and of the run's time
 
 Find = Callable[[], Path | None]
@@ -107,7 +108,7 @@ def _on_a_screen(find: Find, waiting: str, out: Console) -> Follower | None:
             if grown or now - drawn > REDRAW_S or out.size != size:
                 drawn, size = now, out.size
                 show(_screen(follower, asking.diagnosis))
-            if key() == "q":
+            if "q" in key():
                 return follower
 
 
@@ -173,7 +174,7 @@ def _found(find: Find, patience: Callable[[], None], key: Key) -> Follower | Non
                 return follower
             follower.close()
         patience()
-        if key() == "q":
+        if "q" in key():
             return None
 
 
@@ -184,7 +185,7 @@ def _no_key() -> str:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Key]:
-    """What tells the key that was pressed within a tick, if any; it needs no Return."""
+    """What tells the keys that were pressed within a tick; they need no Return."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -195,8 +196,10 @@ def _keys() -> Iterator[Key]:
     tty.setcbreak(sys.stdin)
 
     def key() -> str:
-        ready, _, _ = select.select([sys.stdin], [], [], TICK_S)
-        return sys.stdin.read(1).lower() if ready else ""
+        if not select.select([sys.stdin], [], [], TICK_S)[0]:
+            return ""
+        pressed = os.read(sys.stdin.fileno(), 100)
+        return pressed.decode(errors="replace").lower() or _no_key()
 
     try:
         yield key

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 from torchdx.record.model import Model, Record, Series
+from torchdx.record.units import unit_of
 from torchdx.report.view.numbers import Number, evenly, short
 from torchdx.report.view.signals import OF_LAYERS
 from torchdx.report.view.source import Code, code_of
@@ -141,7 +142,7 @@ def _picture(signal: str, layers: Layers, order: Mapping[str, int]) -> Picture:
     return Picture(
         signal=signal,
         title=about.title,
-        unit=about.unit,
+        unit="" if about.scale == "share" else unit_of(signal),
         scale=about.scale,
         about=about.about,
         steps=steps,

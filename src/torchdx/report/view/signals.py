@@ -11,13 +11,12 @@ Scale = Literal["log", "linear", "share"]
 class Signal:
     """A quantity of a layer over the steps.
 
-    title  for a person; `unit` what one of it is, empty where it has none
+    title  for a person
     scale  `log` for sizes that span powers of ten, `share` for 0 to 1, `linear` for the rest
     about  what its values say, in a sentence
     """
 
     title: str
-    unit: str
     scale: Scale
     about: str
 
@@ -25,59 +24,54 @@ class Signal:
 OF_LAYERS: Mapping[str, Signal] = {
     "gradient.norm": Signal(
         "gradient norm",
-        "loss per weight",
         "log",
         "Length of the gradient of the layer's own weights.",
     ),
     "update.ratio": Signal(
         "update / weight",
-        "",
         "log",
         "Length of one step's change of the weights over the length of the weights; "
         "healthy runs are mostly near a thousandth.",
     ),
     "output_gradient.rms": Signal(
         "gradient of outputs",
-        "loss per output",
         "log",
         "Root mean square of the loss's gradient by the layer's outputs, what comes back to it.",
     ),
     "activation.std": Signal(
-        "spread of outputs", "", "log", "Standard deviation of all that the layer puts out."
+        "spread of outputs", "log", "Standard deviation of all that the layer puts out."
     ),
-    "activation.mean": Signal("mean of outputs", "", "linear", "Mean of all outputs."),
+    "activation.mean": Signal("mean of outputs", "linear", "Mean of all outputs."),
     "activation.gain": Signal(
-        "gain", "", "log", "Root mean square of what comes out over that of what goes in."
+        "gain", "log", "Root mean square of what comes out over that of what goes in."
     ),
-    "activation.zeros": Signal("zeros", "", "share", "Share of outputs that are exactly zero."),
+    "activation.zeros": Signal("zeros", "share", "Share of outputs that are exactly zero."),
     "unit.dead": Signal(
-        "dead units", "", "share", "Share of units never above zero in the last eight samples."
+        "dead units", "share", "Share of units never above zero in the last eight samples."
     ),
     "unit.still": Signal(
-        "still units", "", "share", "Share of units that answer the same to every row of a batch."
+        "still units", "share", "Share of units that answer the same to every row of a batch."
     ),
     "activation.beyond3": Signal(
         "beyond 3",
-        "",
         "share",
         "Share of outputs of a magnitude above 3, where tanh is flat.",
     ),
     "row.spread": Signal(
         "difference of rows",
-        "",
         "share",
         "How much the rows of a batch differ in it: 0 where all look alike.",
     ),
     "channel.mean_rms": Signal(
-        "channel means", "", "log", "Root mean square of the means of its channels."
+        "channel means", "log", "Root mean square of the means of its channels."
     ),
     "channel.std_rms": Signal(
-        "channel deviations", "", "log", "Root mean square of the deviations of its channels."
+        "channel deviations", "log", "Root mean square of the deviations of its channels."
     ),
     "output_gradient.zeros": Signal(
-        "zeros coming back", "", "share", "Share of the gradient of its outputs that is zero."
+        "zeros coming back", "share", "Share of the gradient of its outputs that is zero."
     ),
-    "weight.norm": Signal("weight norm", "", "log", "Length of the layer's own weights."),
+    "weight.norm": Signal("weight norm", "log", "Length of the layer's own weights."),
 }
 
 USUAL = "gradient.norm"
