@@ -51,7 +51,8 @@ def test_a_record_read_in_pieces_is_the_record_read_at_once(tmp_path, seed):
             data = data[size:]
             follower.poll()
             assert follower.record.torn_bytes == 0, "it may still be written"
-        assert follower.record == whole
+        same = follower.record == whole  # a bare assert would print both
+        assert same
         assert follower.state == "ended"
 
 
@@ -98,7 +99,8 @@ def test_a_file_written_anew_in_place_is_read_from_its_beginning(tmp_path, longe
         writer.append({"e": "reached", "params": [f"new{number}"]}, now=True)
     path.write_bytes(other.read_bytes())
     assert follower.poll()
-    assert follower.record == read(other)
+    same = follower.record == read(other)
+    assert same
 
 
 def test_a_file_that_is_only_just_made_is_waited_for(tmp_path):
@@ -185,6 +187,7 @@ def test_a_real_run_is_followed_from_before_it_begins_to_its_end(tmp_path):
                 seen.append(len(follower.record.losses))
             time.sleep(0.02)
     assert len(set(seen)) > 3, "it was seen to grow"
-    assert follower.record == read(tmp_path / "run.dx")
+    same = follower.record == read(tmp_path / "run.dx")
+    assert same
     assert follower.record.steps == 150
     assert [steps for _, steps in follower.record.pace][-1] == 150

@@ -36,11 +36,12 @@ _FLOWS = {"gradient norm": "gradient.norm", "update / weight": "update.ratio"}
 
 
 def names_of(views: Sequence[View]) -> list[str]:
-    """A name for each run: its program's where these differ, else its record's."""
-    titles = [view["head"]["title"] for view in views]
-    if len(set(titles)) == len(titles):
-        return titles
-    return [view["head"]["name"] for view in views]
+    """A name for each run: its program's where these differ, else its record's, else numbered."""
+    for part in ("title", "name"):
+        names = [str(view["head"][part]) for view in views]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number} {name}" for number, name in enumerate(names, 1)]
 
 
 def _losses(view: View) -> Points:

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from torchdx.report.charts.base import Figure
-from torchdx.report.charts.compare import comparison
+from torchdx.report.charts.compare import comparison, names_of
 from torchdx.report.charts.data import labels, output_gradients
 from torchdx.report.charts.depth import frame_of
 from torchdx.report.charts.evidence import evidence
@@ -61,6 +61,7 @@ def comparing(views: Sequence[View]) -> str:
         .render(
             **_frame(live=False),
             views=views,
+            names=names_of(views),
             figures=comparison(views),
             differing=_differing(views),
             live=False,
@@ -147,5 +148,6 @@ def _environment() -> Environment:
         "number": words.number,
         "marked": words.marked,
         "times": words.times,
+        "zip": zip,
     }
     return made

@@ -1,9 +1,10 @@
 """What run this is: its program, how long it ran, how it ended, and what watching cost."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, TypedDict
 
-from torchdx.record.model import Record
+from torchdx.record.model import Model, Record
 
 
 class Head(TypedDict):
@@ -63,6 +64,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     for model in record.models:
         count = sum(_size(shape) for shape in model.parameters.values())
         facts.append(("model", f"{model.cls}, {count:,} parameters, {len(model.modules)} modules"))
+        facts.append(("layers", _layers(model)))
     for optimizer in record.optimizers.values():
         rate = optimizer.lrs[0][1] if optimizer.lrs else optimizer.defaults.get("lr")
         said = f"{optimizer.cls}, {optimizer.steps:,} steps"
@@ -77,6 +79,16 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if (world := record.meta.get("world", 1)) > 1:
         facts.append(("ranks", str(world)))
     return facts
+
+
+def _layers(model: Model) -> str:
+    """The classes of the modules that hold no other, with how many there are of each."""
+    paths = list(model.modules)
+    inner = [
+        p for p in paths if not any(q != p and q.startswith(p + "." if p else "") for q in paths)
+    ]
+    counts = Counter(model.modules[path] for path in inner)
+    return ", ".join(cls if n == 1 else f"{n} {cls}" for cls, n in counts.most_common())
 
 
 def _size(shape: tuple[int, ...]) -> int:
