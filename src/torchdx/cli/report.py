@@ -12,12 +12,13 @@ import click
 
 from torchdx.cli.opening import open_run
 from torchdx.errors import CallError
-from torchdx.record.index import FOLDER
+from torchdx.record.following import newest
+from torchdx.record.index import FOLDER, find
 from torchdx.record.model import Record
 from torchdx.report import terminal
 from torchdx.report.findings import as_object
 from torchdx.report.junit import as_junit
-from torchdx.report.page import comparing, page
+from torchdx.report.page import POLICY, comparing, page
 from torchdx.report.view import View, view_of
 from torchdx.rules.ranking import Diagnosis
 from torchdx.trials.kept import in_words, trials_of
@@ -44,8 +45,19 @@ PAGES = (".html", ".htm")
 @click.option("--text", is_flag=True, help="Print the findings here instead.")
 @click.option("--no-source", is_flag=True, help="Leave the program's code out of the page.")
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@click.option("--serve", is_flag=True, help="Show the page on this machine while the run goes on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="For --serve; any by default."
+)
 def command(
-    runs: tuple[str, ...], *, output: Path | None, text: bool, no_source: bool, no_open: bool
+    runs: tuple[str, ...],
+    *,
+    output: Path | None,
+    text: bool,
+    no_source: bool,
+    no_open: bool,
+    serve: bool,
+    port: int,
 ) -> int:
     """Write a page of RUN (the last one by default) and open it.
 
@@ -56,7 +68,10 @@ def command(
     torchdx report RUN -o page.html --no-source
     torchdx report BEFORE AFTER
     torchdx report -o findings.json
+    torchdx report --serve
     """  # noqa: D301  # the sign that click knows is no backslash
+    if serve:
+        return _serve(runs, source=not no_source, port=port, open_=not no_open)
     opened = [open_run(run) for run in runs or (None,)]
     if text:
         for path, record, diagnosis in opened:
@@ -78,6 +93,26 @@ def command(
     if output is None and not no_open and _can_open():
         webbrowser.open(target.absolute().as_uri())
     return 0
+
+
+def _serve(runs: tuple[str, ...], *, source: bool, port: int, open_: bool) -> int:
+    """Show the page of one run, while it goes on and afterwards, until Ctrl-C."""
+    from torchdx.report.live import Live  # noqa: PLC0415  # a server, only where one is asked for
+    from torchdx.report.server import serve  # noqa: PLC0415
+
+    if len(runs) > 1:
+        msg = f"one run can be shown while it goes on, {len(runs)} were named."
+        raise CallError(msg)
+    path = find(runs[0]) if runs else newest() or find(None)
+    live = Live(path, source=source, trials=trials_of)
+
+    def ready(url: str) -> None:
+        click.echo(f"{path.stem} is shown at {url} (Ctrl-C ends)", err=True)
+        if open_ and _can_open():
+            webbrowser.open(url)
+
+    policy = POLICY.format(connect="'self'")
+    return serve(live.make, version=live.version, ready=ready, policy=policy, port=port)
 
 
 def _view(run: Run, *, source: bool) -> View:

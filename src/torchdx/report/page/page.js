@@ -340,11 +340,15 @@ addEventListener("beforeprint", () => document.querySelectorAll("details.finding
 
 const EVERY_MS = 2000;
 
+let tag = "";
+
 async function follow() {
   let text;
   try {
-    const answer = await fetch(location.href, { cache: "no-cache" });
+    const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {} });
+    if (answer.status === 304) { setTimeout(follow, EVERY_MS); return; }
     if (!answer.ok) throw new Error(String(answer.status));
+    tag = answer.headers.get("ETag") ?? "";
     text = await answer.text();
   } catch {
     document.querySelector(".state")?.replaceChildren("no longer served");
