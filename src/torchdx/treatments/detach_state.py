@@ -11,7 +11,7 @@ from torchdx.treatments.base import treatment
 from torchdx.treatments.site import Site
 
 
-@treatment("detach_state")
+@treatment("detach_state", judged_on="speed")
 def install(site: Site, prescription: Prescription) -> None:
     """What a model is given, or holds, that was computed before the last backward pass."""
     del prescription

@@ -311,7 +311,7 @@ async function drawLayer(element) {
   await draw(place, {
     data: { values }, width: "fill", height: 110, mark: { type: "line", point: { size: 22 } },
     encoding: {
-      x: { field: "step", type: "quantitative", title: "step", axis: { grid: false, tickMinStep: 1 }, scale: { zero: false, nice: false } },
+      x: { field: "step", type: "quantitative", title: "step", axis: { grid: false, tickMinStep: 1 }, scale: { domain: [shown.steps[0], shown.steps.at(-1)], nice: false } },
       y: { field: "value", type: "quantitative", title: shown.title, scale, axis: { tickCount: 4, format: log ? "~e" : shown.scale === "share" ? "~p" : "~g" } },
       tooltip: [{ field: "step", title: "step" }, { field: "value", title: shown.title }],
     },
