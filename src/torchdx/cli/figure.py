@@ -47,7 +47,7 @@ def command(
         msg = f"there is no {name} of {path.stem}: what can be drawn of it is {listed}."
         raise CallError(msg)
     output = output or Path(f"{name}.svg")
-    _write(output, _drawn(figures[name], output.suffix.lower(), width, dark=dark))
+    _write(output, drawn(figures[name], output.suffix.lower(), width, dark=dark))
     click.echo(f"wrote {output}: {figures[name].says}", err=True)
     return 0
 
@@ -73,7 +73,7 @@ def _list(figures: dict[str, Figure], path: Path) -> None:
         click.echo(f"{figure.name:22} {figure.says}")
 
 
-def _drawn(figure: Figure, suffix: str, width: int, *, dark: bool) -> bytes:
+def drawn(figure: Figure, suffix: str, width: int, *, dark: bool) -> bytes:
     """The file's bytes.
 
     Raises:

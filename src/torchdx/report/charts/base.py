@@ -14,7 +14,6 @@ from torchdx.report.view.numbers import NOT_FINITE, Number
 Chart = dict[str, Any]
 
 FILL = "fill"
-GAP = 16  # between parts of a chart
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torchdx.report.charts.base import FILL, Chart, Figure, columns, positive, quantity, said, told
+from torchdx.report.charts.base import FILL, Chart, Figure, columns, positive, said, told
 from torchdx.report.charts.theme import ALARM, RAMP
 from torchdx.report.view import View
 from torchdx.report.view.network import Picture
@@ -18,35 +18,6 @@ def depth_time(view: View, signal: str) -> Figure | None:
     if picture is None:
         return None
     return Figure("depth-time", picture["title"], _says(picture), chart_of(picture))
-
-
-def layer_time(view: View, signal: str, place: str) -> Figure | None:
-    """The signal of one layer over the steps."""
-    pictures = view["network"]["pictures"]
-    picture = next((p for p in pictures if p["signal"] == signal), None)
-    if picture is None or place not in picture["places"]:
-        return None
-    values = picture["values"][picture["places"].index(place)]
-    data = columns(step=picture["steps"], value=[_drawn(v, picture["scale"]) for v in values])
-    y = quantity("value", _title(picture), picture["scale"])
-    chart: Chart = {
-        "data": data,
-        "width": FILL,
-        "height": 120,
-        "mark": {"type": "line", "point": {"size": 22}},
-        "encoding": {
-            "x": {
-                "field": "step",
-                "type": "quantitative",
-                "title": "step",
-                "axis": {"grid": False},
-            },
-            "y": y,
-            "tooltip": told(("step", "step"), ("value", picture["title"])),
-        },
-    }
-    says = f"{picture['title']} of {place or 'the model'}: {said(values[0])} to {said(values[-1])}."
-    return Figure("layer-time", place, says, chart)
 
 
 def chart_of(picture: Picture) -> Chart:
