@@ -9,6 +9,7 @@
 A sick program counts as *named* when its code is among the findings, as *named first* when the
 first finding has it, and as *line right* when that finding points to a line that the manifest
 allows. Twins and healthy programs must be silent: a fault or a suspicion there is a false alarm.
+*trial* is how `torchdx try` ended on it (`make trials`), empty where none was made.
 """
 
 import argparse
@@ -18,10 +19,10 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +37,7 @@ from torchdx.rules.ranking import diagnose
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "tests" / "programs"
 PAGE = HERE.parent / "docs" / "scoreboard.md"
+TRIALS = HERE.parent / ".torchdx" / "faults" / "sick.json"
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 TIME_LIMIT_S = 300
 GOALS = {"named first": 0.90, "named": 0.95, "healthy with an alarm": 0.02}
@@ -244,11 +246,22 @@ def _row(o: Outcome) -> tuple[str, ...]:
     named = "yes" if o.found else f"no: {' '.join(o.codes) or 'nothing'}"
     line = "yes" if o.line_right else "no"
     twin = " ".join(o.alarms) or "silent"
-    kind = o.fault.strength
-    return (o.fault.code, kind, o.fault.name, named, first, line, twin, f"{o.seconds:.0f}")
+    kind, name = o.fault.strength, o.fault.name
+    tried = _trials().get(name, "")
+    return (o.fault.code, kind, name, named, first, line, twin, tried, f"{o.seconds:.0f}")
 
 
-_COLUMNS = ("code", "strength", "program", "named", "first", "line", "twin", "s")
+_COLUMNS = ("code", "strength", "program", "named", "first", "line", "twin", "trial", "s")
+
+
+@cache
+def _trials() -> Mapping[str, str]:
+    """How the last trial of each program ended (`make trials`); none where none was made."""
+    if not TRIALS.exists():
+        return {}
+    tried: list[dict[str, str]] = json.loads(TRIALS.read_text())
+    silent = {"not run": "", "not named": ""}
+    return {t["name"]: silent.get(t["word"], t["word"]) for t in tried}
 
 
 def _print(outcomes: list[Outcome], seen: dict[Path, Seen]) -> None:
@@ -259,7 +272,7 @@ def _print(outcomes: list[Outcome], seen: dict[Path, Seen]) -> None:
         row = _row(outcome)
         good = ("yes", "silent")
         marked = [f"[red]{cell}[/]" if cell not in good else cell for cell in row[3:7]]
-        table.add_row(*row[:3], *marked, row[7])
+        table.add_row(*row[:3], *marked, *row[7:])
     out = Console(width=120, highlight=False)
     out.print(table)
     for program, said in seen.items():
