@@ -7,6 +7,7 @@ from torchdx.report.charts.evidence import evidence
 from torchdx.report.charts.flow import flows
 from torchdx.report.charts.histograms import histograms
 from torchdx.report.charts.learning import learning
+from torchdx.report.charts.sharpness import sharpness
 from torchdx.report.charts.time import time_splits
 from torchdx.report.charts.trial import trial
 from torchdx.report.view import View
@@ -27,6 +28,7 @@ def figures_of(view: View, signal: str = "") -> dict[str, Figure]:
         depth_time(view, signal),
         *flows(view),
         *histograms(view),
+        sharpness(view),
         labels(view),
         output_gradients(view),
         time_splits(view),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from torchdx.record.model import Record
+from torchdx.report.view.curvature import Sharpness, curvature_of
 from torchdx.report.view.data import Data, data_of
 from torchdx.report.view.flow import Flow, flow_of, forward_order
 from torchdx.report.view.head import Head, head_of
@@ -33,6 +34,7 @@ class View(TypedDict):
     network: Network
     flow: list[Flow]
     histograms: list[Histograms]
+    curvature: list[Sharpness]
     data: Data
     time: list[Split]
 
@@ -67,6 +69,7 @@ def view_of(  # noqa: PLR0913  # what is told of a run, and how
         network=network,
         flow=flow_of(record, order),
         histograms=histograms_of(record, order),
+        curvature=curvature_of(record),
         data=data_of(record),
         time=time_of(record),
     )

@@ -1,0 +1,44 @@
+"""The sharpest direction of the loss over the run, against what the optimizer's steps bear."""
+
+from typing import TypedDict
+
+from torchdx.record.model import Event, Record
+from torchdx.report.view.numbers import Number, short
+
+
+class Sharpness(TypedDict):
+    """What one probe measured.
+
+    ratio     learning rate times curvature over the limit of stable steps; `low`, `high` its bounds
+    curvature the largest eigenvalue, `lowest` the smallest that was met; `lr` the learning rate
+    """
+
+    step: int
+    model: str
+    ratio: Number
+    low: Number
+    high: Number
+    curvature: Number
+    lowest: Number
+    lr: Number
+
+
+def curvature_of(record: Record) -> list[Sharpness]:
+    """In the order of steps, a line for each model and step."""
+    return [_sharpness(event) for event in record.probes("sharpness")]
+
+
+def _sharpness(event: Event) -> Sharpness:
+    facts = event.facts
+    curvature, ratio = facts["curvature"], facts["ratio"]
+    share = facts["error"] / abs(curvature) if curvature else 0.0
+    return Sharpness(
+        step=event.step,
+        model=facts["model"],
+        ratio=short(ratio),
+        low=short(facts.get("low", ratio * (1 - share))),
+        high=short(facts.get("high", ratio * (1 + share))),
+        curvature=short(curvature),
+        lowest=short(facts["lowest"]),
+        lr=short(facts["lr"]),
+    )
