@@ -179,3 +179,11 @@ def test_positions_are_spread_evenly_with_both_ends():
 )
 def test_numbers_are_short(value, told):
     assert short(value) == told
+
+
+def test_curvature_is_told_with_its_bounds_against_the_limit_of_steps(records):
+    known = viewed(records("summed"))["curvature"]
+    assert known
+    for one in known:
+        assert one["low"] <= one["ratio"] <= one["high"]
+        assert one["lr"] == 0.5

@@ -260,8 +260,9 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path, tried: Sequence[str
     if path.exists():
         table.add_row("record", shown(path))
     if diagnosis.findings:
-        code = diagnosis.findings[0].code
-        table.add_row("next", Text(f"torchdx explain {code}", style="cyan"))
+        root = diagnosis.findings[0]
+        commands = [f"torchdx try {root.code}"] if root.prescriptions else []
+        table.add_row("next", Text(" · ".join([*commands, "torchdx report"]), style="cyan"))
     return table
 
 
