@@ -35,10 +35,11 @@ from rich.table import Table
 HERE = Path(__file__).parent
 INTRODUCTION = """# DeepCrime's operators
 
-Made by `python faults/deepcrime.py --write`. Edits that real faults gave rise to (Humbatova, Jahangirova and Tonella
-2021), on five programs that no rule was made for. *killed*: all three seeds end below the worst of the original; *right*:
-the codes that would be the cause, `yes` where one of them was told. What is missed here is what the rules are silent
-about on purpose or cannot see: rows left out, too few epochs, noise in labels, other losses that still learn.
+Made by `python faults/deepcrime.py --write`. Edits that real faults gave rise to (Humbatova,
+Jahangirova and Tonella 2021), on five programs that no rule was made for. *killed*: all three
+seeds end below the worst of the original; *right*: the codes that would be the cause, `yes` where
+one of them was told. Most that is missed leaves a net that learns, and learns less: rows left
+out, too few epochs, noise in labels, another loss.
 """
 PAGE = HERE.parent / "docs" / "deepcrime.md"
 sys.path[:0] = [str(HERE.parent)]  # the package `faults`, from wherever this is started
