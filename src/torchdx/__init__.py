@@ -11,16 +11,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torchdx.checkups.checkup import Checkup as Checkup
     from torchdx.checkups.checkup import checkup as checkup
+    from torchdx.curvatures.curvature import Curvature as Curvature
+    from torchdx.curvatures.curvature import curvature as curvature
+    from torchdx.curvatures.spectrum import spectrum as spectrum
     from torchdx.notebook import Watch as Watch
     from torchdx.notebook import watch as watch
 
 __version__ = "0.1.0"
-__all__ = ["Checkup", "Watch", "__version__", "checkup", "watch"]
+__all__ = [
+    "Checkup",
+    "Curvature",
+    "Watch",
+    "__version__",
+    "checkup",
+    "curvature",
+    "spectrum",
+    "watch",
+]
 
 _HOMES = {
     "Checkup": "torchdx.checkups.checkup",
+    "Curvature": "torchdx.curvatures.curvature",
     "Watch": "torchdx.notebook",
     "checkup": "torchdx.checkups.checkup",
+    "curvature": "torchdx.curvatures.curvature",
+    "spectrum": "torchdx.curvatures.spectrum",
     "watch": "torchdx.notebook",
 }
 

@@ -24,12 +24,14 @@ LAYERS = (
     ("report",),
     ("integrations",),
     ("events", "graph", "instruments", "probes"),
+    ("curvatures",),
     ("observer",),
     ("checkups",),
     ("notebook", "boot", "demo"),
     ("treatments",),
     ("trials",),
     ("report.trial",),
+    ("lab",),
     ("cli", "__main__"),
 )
 NO_TORCH = (
@@ -117,7 +119,10 @@ def test_what_a_rule_silences_is_another_rule():
 
 
 def test_the_public_names_are_these():
-    assert torchdx.__all__ == ["Checkup", "Watch", "__version__", "checkup", "watch"]
+    assert torchdx.__all__ == [
+        *("Checkup", "Curvature", "Watch", "__version__"),
+        *("checkup", "curvature", "spectrum", "watch"),
+    ]
     for name in torchdx.__all__:
         assert getattr(torchdx, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -67,13 +67,15 @@ def upper(
     """The least bound on the largest eigenvalue; inf while there is none.
 
     Args:
-        values, last, betas: as in `log_growth`.
+        values: Ritz values (k).
+        last: last components of the Ritz vectors (k).
+        betas: subdiagonal with the last residual norm (k).
         needed: as from `log_needed`.
     """
     top = max(values)
     if betas[-1] <= 0:
         return top
-    scale = max(top - min(values), abs(top), max(betas))
+    scale = max(top - min(values), abs(top), *betas)
     near, far = scale * 1e-17, scale
     while log_growth(top + far, values, last, betas) < needed:
         far *= 4
@@ -87,6 +89,6 @@ def upper(
             near = middle
         else:
             far = middle
-        if far - near < 1e-4 * far:  # noqa: PLR2004  # of the width; the outer end is returned
+        if far - near < 1e-4 * far:  # of the width; the outer end is returned
             break
     return top + far

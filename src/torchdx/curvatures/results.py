@@ -1,11 +1,14 @@
 """What all answers have in common: an interval, what was differentiated, what it cost."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,11 @@ class Interval:
         return Interval(ends[0], ends[1], self.level)
 
     def __str__(self) -> str:
-        suffix = "" if self.level is None else f" {self.level:.4g}".replace(" 0.", " .")
-        suffix = "" if self.level is None else f" ({self.level:.0%})"
-        return f"[{short(self.low)}, {short(self.high)}]{suffix}"
+        suffix = " (no bound)" if self.level is None else f" ({self.level * 100:.4g}%)"
+        size, width = max(abs(self.low), abs(self.high)), self.high - self.low
+        apart = math.isfinite(width) and 0 < width < size
+        digits = min(8, max(4, 2 - math.floor(math.log10(width / size)))) if apart else 4
+        return f"[{self.low:.{digits}g}, {self.high:.{digits}g}]{suffix}"
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,9 @@ class Spent:
     seconds: float
 
     def __str__(self) -> str:
-        losses = f", {self.losses} losses" if self.losses else ""
-        return f"{self.products} products{losses}, {self.seconds:.2g} s"
+        losses = f", {self.losses} forward{'s' * (self.losses != 1)}" if self.losses else ""
+        products = f"{self.products} product{'s' * (self.products != 1)}"
+        return f"{products}{losses}, {self.seconds:.2g} s"
 
 
 class Result:
@@ -136,4 +142,17 @@ def lines(title: str, rows: Mapping[str, str], about: Loss, spent: Spent) -> str
     """A block for the terminal: a title, rows with aligned names, what and how much."""
     told = {**rows, "of": str(about), "cost": str(spent)}
     width = max(map(len, told))
-    return "\n".join([title, *(f"  {name:<{width}}  {text}" for name, text in told.items())])
+    return "\n".join([title, *(_row(name, text, width) for name, text in told.items())])
+
+
+def layers(shares: Mapping[str, float]) -> str:
+    """The three layers with the largest shares."""
+    return ", ".join(f"{name} ({share:.0%})" for name, share in list(shares.items())[:3])
+
+
+def _row(name: str, text: str, width: int) -> str:
+    indent = " " * (width + 4)
+    first = f"  {name:<{width}}  "
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+    )

@@ -45,7 +45,7 @@ class Layout:
 
     def pieces(self, flat: torch.Tensor) -> list[torch.Tensor]:
         """Views of a vector (size,) in the parameters' shapes and dtypes."""
-        parts = zip(flat.split(self.sizes), self.shapes, self.dtypes, strict=True)
+        parts = zip(torch.split_with_sizes(flat, self.sizes), self.shapes, self.dtypes, strict=True)
         return [part.view(shape).to(dtype) for part, shape, dtype in parts]
 
     def named(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -62,7 +62,8 @@ class Layout:
 
     def shares(self, flat: torch.Tensor) -> dict[str, float]:
         """The share of each layer in a vector's squared length, [0, 1], largest first."""
-        squares = [float(part.double().square().sum()) for part in flat.split(self.sizes)]
+        parts = torch.split_with_sizes(flat, self.sizes)
+        squares = [float(part.double().square().sum()) for part in parts]
         total = sum(squares) or 1.0
         layers = self.blocks("layer").items()
         found = {name: sum(squares[i] for i in held) / total for name, held in layers}

@@ -91,7 +91,7 @@ def copied(
     try:
         double = copy.deepcopy(model, memo)
         given = copy.deepcopy(args, memo), copy.deepcopy(dict(kwargs), memo)
-        stepper = None if optimizer is None else _stepper(optimizer, memo)
+        stepper = None if optimizer is None else stepper_of(optimizer, memo)
     except Exception as error:
         msg = f"the model cannot be copied: {type(error).__name__}"
         raise CannotMeasure(msg) from error
@@ -101,7 +101,7 @@ def copied(
     return Copy(double, *given, stepper)
 
 
-def _stepper(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
+def stepper_of(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
     """A copy of an optimizer; torch leaves out the hooks that the program put on it.
 
     What else torch leaves out, the optimizer's own attributes, is copied here.
