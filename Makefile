@@ -9,7 +9,7 @@ FASHION := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: env data browser vega pictures demo test check check-all format lint types examples scoreboard trials bench clean
+.PHONY: env data browser vega pictures demo test check check-all format lint types examples scoreboard trials lab ledger bench clean
 
 env: $(ENV)
 
@@ -68,9 +68,16 @@ trials: env data
 pictures: env data browser
 	PYTHONPATH=. $(BIN)/python docs/pictures.py
 
+lab: env data
+	$(BIN)/torchdx lab run --all --size quick
+
+ledger: env
+	$(BIN)/torchdx lab report -o docs/ledger.md -o .torchdx/lab/ledger.html
+
 bench: env
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/ensemble.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -25,6 +25,7 @@ COMMANDS = (
     "runs",
     "dump",
     "export",
+    "lab",
     "demo",
 )
 

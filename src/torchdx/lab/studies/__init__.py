@@ -1,0 +1,1 @@
+"""One published finding a file; `STUDY` in each. The folder finds its own members."""
