@@ -12,6 +12,7 @@ from torchdx.graph.heads import Kind
 TIED = 0.1  # of rows with several equal shares: they have several labels, as L21 has it
 ROUNDING = 0.01  # by which shares may miss one
 LEAST = 0.01  # that a share read from an output which is none counts as
+NO_AND_YES = (0, 1)
 EDGE = 1e-3  # beyond 0 and 1, by which an answer to yes or no is none
 
 Asked = tuple[Kind, torch.Tensor, torch.Tensor]
@@ -27,13 +28,17 @@ def alike(kind: Kind, given: torch.Tensor, target: torch.Tensor) -> Asked:
 
     Returns:
         `soft` targets as shares of one; those with several labels a row as `units`; `units` that
-        are a quantity, and `values` that are one of several classes, as what they are.
+        are a quantity, and `values` that are one of several classes, as what they are; two codes
+        of `units`, whatever their numbers, as no and yes.
     """
     if kind == "soft":
         target = _shares(target)
         if _several(target):
             return "units", given.exp(), (target > 0).to(target.dtype)
     if kind == "units" and bool(((target < -EDGE) | (target > 1 + EDGE)).any()):
+        codes = target.unique()
+        if len(codes) == len(NO_AND_YES):
+            return "units", given, (target == codes[1]).to(target.dtype)
         return "values", given, target
     if kind == "values" and _one_hot(target):
         shares = given.clamp_min(LEAST)
