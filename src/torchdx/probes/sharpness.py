@@ -1,11 +1,10 @@
 """Measures the sharpest direction of the loss, as the optimizer sees it, against its step size.
 
-Lanczos with full reorthogonalisation on Hessian-vector products: one graph of the gradient is kept,
-each product goes back through it once more. For optimizers that scale coordinates (Adam and its
-kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
+One graph of the gradient is kept, each Hessian-vector product goes back through it once more, and
+`torchdx.curvatures.spectrum` bounds the largest eigenvalue by them. For optimizers that scale
+coordinates (Adam and its kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
+from torchdx.curvatures.spectrum import LEVEL, Spectrum
 from torchdx.probes.copying import unwrapped
 from torchdx.probes.errors import CannotMeasure
 from torchdx.probes.stand_in import measured, standing_in
@@ -24,7 +24,7 @@ from torchdx.probes.subject import Subject
 
 PRODUCTS, LEAST = 20, 4
 LIMIT_S = 10.0
-ENOUGH = 0.01  # relative: half the width of the interval at which no further product is made
+ENOUGH = 0.02  # relative: width of the interval at which no further product is made
 _SEED = 20_261_121  # of the first direction
 _SECOND_MOMENTS = ("exp_avg_sq", "square_avg", "sum")
 
@@ -36,8 +36,9 @@ class Sharpness:
     """The largest curvature of one batch's loss, in the mode of training.
 
     curvature   largest eigenvalue of the Hessian (of the loss as the program steps on it, factor
-                and coupled weight decay included), in the optimizer's coordinates where `scaled`
-    error       how far from it an eigenvalue may be: the residual
+                and coupled weight decay included), in the optimizer's coordinates where `scaled`:
+                the largest that was met, which is no more than the true one
+    low, high   what the true one lies between, with a probability of 99% over the random start
     lowest      smallest eigenvalue that was met: below 0 there is a way down besides the gradient
     lr          of the first parameter group
     limit       of lr times curvature, beyond which steps in that direction grow: 2 for plain
@@ -49,7 +50,8 @@ class Sharpness:
     """
 
     curvature: float
-    error: float
+    low: float
+    high: float
     lowest: float
     lr: float
     limit: float
@@ -69,8 +71,7 @@ def sharpness(
     `limit_s` is of this thread: after it no further product is begun, but for the first `LEAST`.
 
     The dropout mask is that of the observed forward. Sources: Cohen et al. 2021 (edge of
-    stability); Cohen et al. 2022 for Adam; the residual bounds the distance to an eigenvalue, not
-    that it is the largest, which a random start finds almost surely.
+    stability); Cohen et al. 2022 for Adam.
     """
     ends = time.thread_time() + limit_s
     with standing_in(subject) as double, _twice_differentiable():
@@ -82,17 +83,20 @@ def sharpness(
         gradient = _gradient(loss, step.weights, keep=True)
         product = _product(gradient, step)
         along = _along(product, [g.detach() * s for g, s in zip(gradient, step.scale, strict=True)])
-        top, error, low, made = lanczos(product, step.weights, products, ends)
-        ratio = step.lr * top / step.limit
+        spectrum = _spectrum(product, step.weights)
+        spectrum.grow(products, lambda: _is_enough(spectrum, ends))
+        values, (highest, _) = spectrum.krylov.ritz().values, spectrum.ends(LEVEL)
+        ratio = step.lr * values[-1] / step.limit
         return Sharpness(
-            curvature=top,
-            error=error,
-            lowest=low,
+            curvature=values[-1],
+            low=highest.low,
+            high=highest.high,
+            lowest=values[0],
             lr=step.lr,
             limit=step.limit,
             ratio=ratio,
             along=step.lr * along / 2,
-            products=made + 1,
+            products=spectrum.products + 1,
             scaled=step.scaled,
             rows=double.rows,
         )
@@ -209,62 +213,26 @@ def _dot(a: Vector, b: Vector) -> float:
     return float(sum((x.double() * y.double()).sum().cpu() for x, y in zip(a, b, strict=True)))
 
 
-def lanczos(
-    product: Callable[[Vector], Vector], like: Vector, most: int, ends: float = math.inf
-) -> tuple[float, float, float, int]:
-    """Largest eigenvalue of a symmetric operator by Lanczos from a random start.
+def _spectrum(product: Callable[[Vector], Vector], like: Vector) -> Spectrum:
+    """That of products in pieces of the shapes of `like`."""
 
-    Args:
-        product: vector to operator times vector, in pieces of the shapes of `like`.
-        like: tensors whose shapes and device the vectors have.
-        most: products at most.
-        ends: time of this thread after which none is begun, but for the first `LEAST`.
-
-    Returns:
-        The eigenvalue; the residual, within which an eigenvalue lies; the smallest eigenvalue met;
-        the products made.
-
-    Raises:
-        CannotMeasure: a product is not finite.
-    """
-    q = _start(like)
-    basis = torch.zeros((0, len(q)), dtype=q.dtype, device=q.device)
-    alphas: list[float] = []
-    betas: list[float] = []
-    values, residual = torch.zeros(1), math.inf
-    for _ in range(min(most, len(q))):
-        basis = torch.cat([basis, q[None]])
-        w = _flat(product(_shaped(q, like)), q)
-        alphas.append(float(w @ q))
-        for _ in range(2):  # one pass of Gram-Schmidt leaves too much of what was there
-            w = w - basis.T @ (basis @ w)
-        beta = float(torch.linalg.vector_norm(w))
-        if not math.isfinite(alphas[-1]) or not math.isfinite(beta):
+    def flat(vector: torch.Tensor) -> torch.Tensor:
+        found = _flat(product(_shaped(vector, like)), vector)
+        if not bool(found.isfinite().all()):
             raise CannotMeasure("the second derivative of the loss is not finite")
-        values, residual = _ritz(alphas, betas, beta)
-        if residual <= ENOUGH * abs(float(values[-1])) or beta <= 1e-9:  # noqa: PLR2004
-            break
-        if len(alphas) >= LEAST and time.thread_time() > ends:
-            break
-        betas.append(beta)
-        q = w / beta
-    return float(values[-1]), residual, float(values[0]), len(alphas)
+        return found
+
+    size = sum(weight.numel() for weight in like)
+    dtype = torch.promote_types(like[0].dtype, torch.float32)
+    return Spectrum(flat, size, dtype=dtype, device=like[0].device, seed=_SEED)
 
 
-def _start(like: Vector) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(_SEED)
-    q = torch.randn(sum(p.numel() for p in like), generator=generator, dtype=torch.float64)
-    start: torch.Tensor = q / torch.linalg.vector_norm(q)
-    return start.to(like[0].device)
-
-
-def _ritz(alphas: list[float], betas: list[float], beta: float) -> tuple[torch.Tensor, float]:
-    """Eigenvalues of the tridiagonal matrix, and the residual of the largest."""
-    off = torch.tensor(betas, dtype=torch.float64)
-    matrix = torch.diag(torch.tensor(alphas, dtype=torch.float64))
-    matrix = matrix + torch.diag(off, 1) + torch.diag(off, -1)
-    values, vectors = torch.linalg.eigh(matrix)
-    return values, beta * abs(float(vectors[-1, -1]))
+def _is_enough(spectrum: Spectrum, ends: float) -> bool:
+    if spectrum.products < LEAST:
+        return False
+    highest, _ = spectrum.ends(LEVEL)
+    narrow = highest.high - highest.low <= ENOUGH * abs(highest.low)
+    return narrow or time.thread_time() > ends
 
 
 def _flat(parts: Vector, like: torch.Tensor) -> torch.Tensor:

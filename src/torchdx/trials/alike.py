@@ -36,7 +36,7 @@ def alike(kind: Kind, given: torch.Tensor, target: torch.Tensor) -> Asked:
         if _several(target):
             return "units", given.exp(), (target > 0).to(target.dtype)
     if kind == "units" and bool(((target < -EDGE) | (target > 1 + EDGE)).any()):
-        codes = target.unique()
+        codes = torch.unique(target)
         if len(codes) == len(NO_AND_YES):
             return "units", given, (target == codes[1]).to(target.dtype)
         return "values", given, target

@@ -97,4 +97,4 @@ def test_a_seed_yields_what_claims_and_figure_need_and_controls_are_null(monkeyp
     assert abs(found["no-gap-at-the-start"]) < 0.05
     assert abs(found["shuffled-labels"] - 0.1) < 0.06
     assert tuple(rows.where(part="curve").distinct("arm")) == LINES
-    assert "Accuracy at the end" in STUDY.figure(rows).says
+    assert "shuffled labels" in STUDY.figure(rows).says

@@ -68,6 +68,7 @@ def test_the_spread_of_the_total_error_is_a_logarithm():
         return [trade(0.0, 0.0, 1.0), trade(1.0, 0.5, float(np.exp(value)) - 0.5)]
 
     assert words(CLAIMS["total-error-constant"], rows) == ALL_THREE
+    assert CLAIMS["total-error-constant"].statistic(Rows.of(rows(-1.0))) == pytest.approx(1.0)
 
 
 def test_refits_are_held_against_bias_and_variance():

@@ -77,6 +77,13 @@ def test_what_is_said_of_two_objects_is_compared_by_f1():
     assert words(CLAIMS["sigmoids-for-several"], rows) == ALL_THREE
 
 
+def test_f1_is_the_harmonic_mean_of_precision_and_recall():
+    rows = Rows.of(images("softmax", TWO, hits=[1, 1], said=[1, 3], there=[2, 2]))
+    precision, recall = 2 / 4, 2 / 4
+    expected = 2 * precision * recall / (precision + recall)
+    assert study.f1(rows, "softmax") == pytest.approx(expected)
+
+
 def test_one_image_in_which_softmax_names_both_is_too_many():
     claim = CLAIMS["two-cannot-both-win"]
     rows = words(claim, lambda v: two("softmax, shown two", [2] * round(v * 10) + [1] * 10))

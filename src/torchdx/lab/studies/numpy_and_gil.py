@@ -350,8 +350,10 @@ def figure_sizes(rows: Rows) -> Chart:
         "height": 200,
         "mark": {"type": "line", "point": {"size": 30}},
         "encoding": {
-            "x": quantity("numbers", "numbers", "log"),
-            "y": quantity("times", "times as fast as a loop", "log"),
+            "x": quantity("numbers", "numbers", "log", axis={"format": "~s", "tickCount": 5}),
+            "y": quantity(
+                "times", "times as fast as a loop", "log", axis={"format": "~g", "tickCount": 5}
+            ),
             "tooltip": told(("numbers", "numbers"), ("times", "times as fast")),
         },
     }
@@ -361,10 +363,11 @@ def figure_split(rows: Rows) -> Chart:
     """Where the time of threads went, by work and way."""
     own = rows.where(part="parallel")
     states = ("running", "waiting", "blocked")
-    data: dict[str, list[Any]] = {"arm": [], "state": [], "share": []}
+    data: dict[str, list[Any]] = {"arm": [], "state": [], "order": [], "share": []}
     for work in own.distinct("work"):
         for way in own.where(work=work).distinct("way"):
-            for state in states:
+            for order, state in enumerate(states):
+                data["order"].append(order)
                 data["arm"].append(f"{work}, {way}")
                 data["state"].append(state)
                 data["share"].append(own.mean(state, work=work, way=way))
@@ -378,6 +381,7 @@ def figure_split(rows: Rows) -> Chart:
             "y": {"field": "arm", "type": "nominal", "title": None, "sort": None},
             "x": quantity("share", "share of the time", "share", stack="zero"),
             "color": colour,
+            "order": {"field": "order", "type": "quantitative"},
             "tooltip": told(("arm", "work"), ("state", "state"), ("share", "share")),
         },
     }

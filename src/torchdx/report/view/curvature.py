@@ -30,15 +30,17 @@ def curvature_of(record: Record) -> list[Sharpness]:
 
 def _sharpness(event: Event) -> Sharpness:
     facts = event.facts
-    curvature, ratio = facts["curvature"], facts["ratio"]
-    share = facts["error"] / abs(curvature) if curvature else 0.0
+    per = facts["ratio"] / facts["curvature"] if facts["curvature"] else 0.0
+    error = facts.get("error", 0.0)  # of records that have no bounds
+    low = facts.get("low", facts["curvature"] - error)
+    high = facts.get("high", facts["curvature"] + error)
     return Sharpness(
         step=event.step,
         model=facts["model"],
-        ratio=short(ratio),
-        low=short(facts.get("low", ratio * (1 - share))),
-        high=short(facts.get("high", ratio * (1 + share))),
-        curvature=short(curvature),
+        ratio=short(facts["ratio"]),
+        low=short(per * low),
+        high=short(per * high),
+        curvature=short(facts["curvature"]),
         lowest=short(facts["lowest"]),
         lr=short(facts["lr"]),
     )
