@@ -82,6 +82,7 @@ def test_check_says_by_its_status_whether_a_run_is_healthy(here):
         (["explain", "L99"], "no rule is called 'L99'"),
         (["explain", "sumed-loss"], "Near: summed-loss"),
         (["run"], "Missing argument"),
+        (["run", "--curvature", "often", "x.py"], "--curvature often: not a number of steps"),
         (["frobnicate"], "No such command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -56,6 +56,10 @@ class Observer(Hearing):
         self._judge = Judge(recorder, self._kit.totals, told)
         self._stepped = 0
 
+    def measure_curvature(self, every: int) -> None:
+        """Measure it about every so many steps, as far as time is there; 0: as the rules need."""
+        self._kit.probing.every = every
+
     # -- beginning and end -------------------------------------------------------------------
 
     def start(self) -> None:

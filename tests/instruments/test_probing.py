@@ -161,3 +161,24 @@ def test_a_model_under_autocast_is_probed_under_autocast(tmp_path):
 
     record = observed(lambda: train(3, loss_of=half), tmp_path / "run.dx")
     assert len(record.probes("modes")) == 1
+
+
+def test_curvature_is_measured_as_often_as_was_asked_for_with_its_bounds(tmp_path, monkeypatch):
+    from torchdx.events.recorder import Recorder
+    from torchdx.observer import Observer
+    from torchdx.record.reader import read
+    from torchdx.record.writer import Writer
+
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+    observer = Observer(Recorder(Writer(tmp_path / "run.dx")))
+    observer.measure_curvature(30)
+    observer.start()
+    train(130)
+    observer.finish(status=0)
+    record = read(tmp_path / "run.dx")
+    steps = steps_of(record, "sharpness")
+    assert steps == [20, 50, 60, 90, 120]
+    assert steps_of(record, "zeroed") == [20, 60]
+    top, low, high = (dict(record.series(f"curvature.{n}")) for n in ("max", "low", "high"))
+    assert len(top) == len(steps)
+    assert all(low[s] <= top[s] * 1.001 and top[s] <= high[s] * 1.001 for s in top)

@@ -31,11 +31,13 @@ class Options:
     quiet   print nothing but what went wrong with torchdx itself
     eager   a compiled program's first step may run eagerly
     budget  the share of the program's time that measuring may take, 0 to 1
+    curved  steps between measurements of curvature; 0: only where the rules need them
     """
 
     quiet: bool = False
     eager: bool = True
     budget: float = 0.02
+    curved: int = 0
 
 
 class Session:
@@ -114,6 +116,7 @@ class Session:
             eager=self._options.eager,
             budget=self._options.budget,
         )
+        self._observer.measure_curvature(self._options.curved)
         self._observer.on_exit = self._leaving
         self._observer.start()
 

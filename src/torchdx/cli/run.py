@@ -28,6 +28,14 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     callback=lambda _context, _option, text: share(text),
     help="Share of the program's time that measuring may take, beyond the first 20 steps.",
 )
+@click.option(
+    "--curvature",
+    "curved",
+    default="",
+    metavar="every=N",
+    callback=lambda _context, _option, text: _every(text),
+    help="Measure the largest curvature about every N steps, within a percent of the time.",
+)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
 def command(
     arguments: tuple[str, ...],
@@ -38,6 +46,7 @@ def command(
     quiet: bool,
     no_eager: bool,
     budget: float,
+    curved: int,
 ) -> int:
     """Run a script or module under observation.
 
@@ -54,7 +63,7 @@ def command(
         raise CallError(msg)
     told = program.parse(arguments, module=module)
     path = _path_for(told.name).absolute() if record is None else _free(record, force=force)
-    options = Options(quiet=quiet, eager=not no_eager, budget=budget)
+    options = Options(quiet=quiet, eager=not no_eager, budget=budget, curved=curved)
     facts = {"argv": list(arguments), "module": module, "folder": told.folder}
     os.environ.update(environment(path, options))
     session = Session(path, options, facts)
@@ -81,6 +90,17 @@ def share(text: str) -> float:
         msg = f"--budget {text}: not a share. Say 2% or 0.02, between 0% and 100%."
         raise CallError(msg)
     return share
+
+
+def _every(text: str) -> int:
+    """`every=200` as 200; 0 for nothing."""
+    number = text.strip().removeprefix("every=")
+    if not text:
+        return 0
+    if not number.isdecimal() or not int(number):
+        msg = f"--curvature {text}: not a number of steps. Say every=200."
+        raise CallError(msg)
+    return int(number)
 
 
 def _free(record: Path, *, force: bool) -> Path:

@@ -27,7 +27,7 @@ from torchdx.probes.mixing import mixing
 from torchdx.probes.modes import modes
 from torchdx.probes.one_batch import one_batch
 from torchdx.probes.replay import factor_of
-from torchdx.probes.sharpness import sharpness
+from torchdx.probes.sharpness import Sharpness, sharpness
 from torchdx.probes.subject import Loss, Subject, Unmeasured, rebuild_loss
 from torchdx.probes.zeroed import zeroed
 
@@ -48,6 +48,7 @@ class _Probed:
     """What is known of one model's probes."""
 
     due: int = STEPS[0]
+    curved: int = CURVED_FROM
     mixed: bool = False
     fits: int = 0
     first: float | None = None
@@ -69,10 +70,14 @@ class Probing(Quiet):
         self._ready: tuple[Call, Loss | None, float] | None = None
         self._told: set[tuple[str, str, str]] = set()
         self.spent_s = 0.0
+        self.every = 0  # steps between measurements of curvature; 0: with the other probes
 
     def wants(self, step: int) -> bool:
         """Whether a step should be seen closely enough to probe it."""
-        return self._affords() and any(step >= model.due for model in self._models.values())
+        return self._affords() and any(self._due(model, step) for model in self._models.values())
+
+    def _due(self, model: _Probed, step: int) -> bool:
+        return step >= model.due or (self.every > 0 and step >= model.curved)
 
     def learning(self, glimpse: Glimpse) -> None:
         """Rebuild the loss, while the graph still has what it keeps."""
@@ -81,7 +86,7 @@ class Probing(Quiet):
         if call is None or call.state is None:
             return
         probed = self._probed(call)
-        if probed is None or glimpse.step < probed.due or not self._affords():
+        if probed is None or not self._due(probed, glimpse.step) or not self._affords():
             return
         for other in (call, *(c for c in glimpse.calls if c is not call)):
             loss = rebuild_loss(other.output, glimpse.root)
@@ -124,20 +129,28 @@ class Probing(Quiet):
 
     def _probe(self, subject: Subject, call: Call, step: int) -> None:
         probed = self._models.setdefault(call.path, _Probed())
-        probed.due = _after(step)
-        found = self._teller(call)
+        found, whole = self._teller(call), step >= probed.due
+        if whole:
+            probed.due = _after(step)
+            self._compare(subject, probed, found, step)
+        optimizer = self._optimizer(call)
+        if step >= CURVED_FROM and optimizer is not None and self._affords(2 * RESERVE_S):
+            probed.curved = step + self.every
+            found("sharpness", sharpness(subject, optimizer, limit_s=self._left()))
+        if whole and step >= FIT_FROM and probed.fits < FITS and probed.high:
+            probed.fits += 1
+            found("one-batch", one_batch(subject, only_behind=True))
+
+    def _compare(
+        self, subject: Subject, probed: _Probed, found: Callable[[str, Any], None], step: int
+    ) -> None:
+        """The answers of a copy with its modes, its rows and its inputs changed."""
         if not probed.mixed:
             probed.mixed = True
             found("mixing", mixing(subject))
         found("modes", modes(subject))
-        optimizer = self._optimizer(call)
         if step >= CURVED_FROM and self._affords(RESERVE_S):
             found("zeroed", zeroed(subject))
-        if step >= CURVED_FROM and optimizer is not None and self._affords(2 * RESERVE_S):
-            found("sharpness", sharpness(subject, optimizer, limit_s=self._left()))
-        if step >= FIT_FROM and probed.fits < FITS and probed.high:
-            probed.fits += 1
-            found("one-batch", one_batch(subject, only_behind=True))
 
     def _teller(self, call: Call) -> Callable[[str, Any], None]:
         def found(kind: str, measured: Any) -> None:
@@ -147,6 +160,8 @@ class Probing(Quiet):
                     return
                 self._told.add(reason)
             tell(self._recorder, kind, measured, model=call.path, line=call.line)
+            if isinstance(measured, Sharpness):
+                self._recorder.signals(self._recorder.steps, _signals(measured, call.path))
 
         return found
 
@@ -162,6 +177,13 @@ class Probing(Quiet):
         shares = [(sum(id(p) in held for p in _parameters(o)), o) for o in self._optimizers()]
         best = max(shares, key=lambda pair: pair[0], default=None)
         return best[1] if best is not None and best[0] else None
+
+
+def _signals(found: Sharpness, place: str) -> dict[str, dict[str, float]]:
+    """The largest curvature, its bounds, and the step size against what it bears."""
+    values = {"max": found.curvature, "low": found.low, "high": found.high}
+    signals = {f"curvature.{name}": {place: value} for name, value in values.items()}
+    return signals | {"curvature.ratio": {place: found.ratio}}
 
 
 def tell(recorder: Recorder, kind: str, measured: Any, *, model: str, line: int | None) -> None:

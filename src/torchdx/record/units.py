@@ -17,7 +17,7 @@ activation.mean activation.std activation.gain channel.mean_rms channel.std_rms 
 update.norm weight.gain optimizer.weight_norm optimizer.update_norm optimizer.lr
 optimizer.decay_ratio clip.ratio prediction.mean prediction.std prediction.min prediction.max
 prediction.correlation target.mean target.std target.min target.max noise.square noise.spread
-loss.head loss.training loss.validation
+loss.head loss.training loss.validation curvature.max curvature.low curvature.high curvature.ratio
 """
 
 UNITS: Mapping[str, str] = {

@@ -471,9 +471,9 @@ def figure_tails(rows: Rows) -> Chart:
     data = {n: [row[n] for row in found] for n in ("init", "norm", "kurtosis", "low", "high")}
     y = {"field": "init", "type": "nominal", "title": None, "sort": TRIED}
     title = "kurtosis of the middle gradient"
-    whole = {"x": quantity("low", title), "x2": {"field": "high"}}
+    whole = {"x": quantity("low", title, axis={"format": "d"}), "x2": {"field": "high"}}
     colour = {"field": "norm", "type": "nominal", "title": "batch norm", "sort": NORMS}
-    x = quantity("kurtosis", title)
+    x = quantity("kurtosis", title, axis={"format": "d"})
     return {
         "data": columns(**data),
         "width": 250,
