@@ -17,6 +17,7 @@ COMMANDS = (
     "watch",
     "try",
     "checkup",
+    "curvature",
     "report",
     "figure",
     "check",

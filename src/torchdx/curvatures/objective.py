@@ -105,7 +105,7 @@ class Objective:
         with self.moved(at), torch.no_grad():
             for part in self.parts:
                 with self.guard.forward():
-                    total += part.share * float(part.loss())
+                    total += part.share * float(_scalar(part.loss()))
         return float(self.agreed(torch.tensor(total, dtype=torch.float64)))
 
     def gradient(self, at: torch.Tensor | None = None) -> torch.Tensor:
@@ -331,15 +331,19 @@ def _checked(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return named
 
 
+def _scalar(loss: Any) -> torch.Tensor:
+    if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+        return loss
+    shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+    msg = (
+        f"A Hessian needs a scalar loss, but the loss function gave {shape}. Likely "
+        "reduction='none' or a missing .mean(): average over rows."
+    )
+    raise CallError(msg)
+
+
 def _check(loss: Any) -> None:
-    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
-        msg = (
-            f"A Hessian needs a scalar loss, but the loss function gave {shape}. Likely "
-            "reduction='none' or a missing .mean(): average over rows."
-        )
-        raise CallError(msg)
-    if not loss.requires_grad:
+    if not _scalar(loss).requires_grad:
         raise CallError(_DETACHED)
     if not math.isfinite(float(loss.detach())):
         msg = (
