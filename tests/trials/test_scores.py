@@ -208,9 +208,9 @@ def test_a_loss_of_no_known_kind_is_its_own_measure():
 def test_two_codes_are_no_and_yes_whatever_their_numbers():
     from torchdx.trials.alike import alike
 
-    chances = torch.tensor([[0.9], [0.2], [0.7]])
-    kind, given, target = alike("units", chances, torch.tensor([[3.0], [1.0], [3.0]]))
+    chances = torch.tensor([[0.9], [0.2], [0.7], [0.6]])
+    kind, given, target = alike("units", chances, torch.tensor([[3.0], [1.0], [3.0], [1.0]]))
     assert kind == "units"
     assert given is chances
-    assert target.tolist() == [[1.0], [0.0], [1.0]]
-    assert alike("units", chances, torch.tensor([[3.0], [1.0], [2.0]]))[0] == "values"
+    assert target.tolist() == [[1.0], [0.0], [1.0], [0.0]]
+    assert alike("units", chances, torch.tensor([[3.0], [1.0], [2.0], [1.0]]))[0] == "values"

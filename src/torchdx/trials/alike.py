@@ -12,7 +12,7 @@ from torchdx.graph.heads import Kind
 TIED = 0.1  # of rows with several equal shares: they have several labels, as L21 has it
 ROUNDING = 0.01  # by which shares may miss one
 LEAST = 0.01  # that a share read from an output which is none counts as
-NO_AND_YES = (0, 1)
+CODES = 2  # of no and yes
 EDGE = 1e-3  # beyond 0 and 1, by which an answer to yes or no is none
 
 Asked = tuple[Kind, torch.Tensor, torch.Tensor]
@@ -37,7 +37,7 @@ def alike(kind: Kind, given: torch.Tensor, target: torch.Tensor) -> Asked:
             return "units", given.exp(), (target > 0).to(target.dtype)
     if kind == "units" and bool(((target < -EDGE) | (target > 1 + EDGE)).any()):
         codes = torch.unique(target)
-        if len(codes) == len(NO_AND_YES):
+        if len(codes) == CODES and target.numel() >= 2 * CODES:  # quantities hardly repeat so
             return "units", given, (target == codes[1]).to(target.dtype)
         return "values", given, target
     if kind == "values" and _one_hot(target):
