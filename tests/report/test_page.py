@@ -72,8 +72,10 @@ def test_clicking_a_cell_chooses_its_layer(records, opened):
     cells = shown.locator("#network .cells canvas")
     cells.scroll_into_view_if_needed()
     box = cells.bounding_box()
+    before = shown.locator("#network .layer h3").inner_text()
     shown.mouse.click(box["x"] + 30, box["y"] + 3 * 20 + 10)
     shown.locator("#network .layer h3", has_text="2").wait_for()
+    assert before == "0"
 
 
 def test_the_tree_is_walked_and_folded_by_keys(records, opened):

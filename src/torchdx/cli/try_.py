@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ from torchdx.record.index import find
 from torchdx.record.reader import read
 from torchdx.rules.base import Finding, Prescription
 from torchdx.rules.ranking import Diagnosis, diagnose
+
+if TYPE_CHECKING:
+    from torchdx.trials.edits import Edit
+    from torchdx.trials.runner import Trial
 
 GB_EACH = 4.0  # of memory, for each of several runs at once
 
@@ -101,11 +106,7 @@ def command(  # each is an option
             trial = runner.run(planned, folder, jobs=jobs, told=progress.told, keep=keep)
         edit = edits.edit_of(finding, prescription, Path.cwd())
         report.shown(trial, edit, out)
-        try:
-            kept.write(trial, edit)
-        except OSError as error:
-            said = f"this trial could not be kept in {folder}: {error.strerror or error}."
-            click.echo(said, err=True)
+        _keep(trial, edit)
         if trial.interrupted:
             return 130
         if trial.verdict is not None and trial.verdict.word == "cured":
@@ -114,6 +115,17 @@ def command(  # each is an option
     for finding in by_hand:
         report.not_tried(finding, edits.edit_of(finding, _first(finding), Path.cwd()), out)
     return 0 if cured == len(chosen) else 1
+
+
+def _keep(trial: "Trial", edit: "Edit | str") -> None:
+    """Write down what a trial has shown; that it could not be is said."""
+    from torchdx.trials import kept  # noqa: PLC0415
+
+    try:
+        kept.write(trial, edit)
+    except OSError as error:
+        said = f"this trial could not be kept in {trial.folder}: {error.strerror or error}."
+        click.echo(said, err=True)
 
 
 def _patches(chosen: list[Finding]) -> int:
