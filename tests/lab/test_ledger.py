@@ -78,7 +78,7 @@ def test_a_control_that_is_not_null_casts_doubt_on_the_study(tmp_path):
     assert said["stale"] == 1
     markdown = ledger.as_markdown([said], {})
     assert "A negative control is not null" in markdown
-    assert "1 seeds of an older version" in markdown
+    assert "1 seed of an older version of the study: left out." in markdown
     assert "not to be trusted" in page([said], {}, "")
 
 

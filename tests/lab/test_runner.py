@@ -15,7 +15,7 @@ from torchdx.lab.rows import Rows
 from torchdx.lab.runner import run
 from torchdx.lab.store import load
 from torchdx.lab.study import _from_file, find_study
-from torchdx.lab.version import version_of
+from torchdx.lab.version import files_behind, version_of
 from torchdx.lab.worker import run_seed
 
 
@@ -139,8 +139,17 @@ def test_what_a_study_says_of_itself_and_how_it_draws_makes_no_other_version(tmp
         text.replace('"""A study."""', '"""Other words."""  # said').replace("Loss by", "By")
     )
     assert version_of(find_study(str(path))) == first
+    path.write_text(text.replace("title=", 'amended="Nothing.", title='))
+    assert version_of(find_study(str(path))) == first
     path.write_text(text.replace("delta=0.5", "delta=0.4"))
     assert version_of(find_study(str(path))) != first
+
+
+def test_what_a_treatment_of_a_study_takes_itself_makes_another_version():
+    """`lsuv` takes `site`, which the study does not name."""
+    behind = files_behind(find_study("init-moments").file)
+    assert {"lsuv.py", "site.py", "watching.py"} <= {path.name for path in behind}
+    assert "statistics.py" not in {path.name for path in behind}
 
 
 def test_rows_are_the_same_whether_kept_as_parquet_or_as_csv(tmp_path, monkeypatch):

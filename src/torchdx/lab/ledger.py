@@ -69,6 +69,7 @@ def as_object(entry: Entry) -> Json:
         "source": study.source,
         "paper": study.paper,
         "setting": study.setting,
+        "amended": study.amended,
         "doubt": entry.doubt,
         "seeds": len(kept.done),
         "rows": len(kept.rows),
@@ -152,6 +153,9 @@ def _section(study: Json, pictures: dict[str, str]) -> Iterator[str]:
     if study["setting"]:
         yield ""
         yield study["setting"]
+    if study["amended"]:
+        yield ""
+        yield f"*Laid down anew after a look at rows:* {study['amended']}"
     yield ""
     yield "| claim | declared | published | ours | 95 % interval | verdict | seeds |"
     yield "|---|---|---|---|---|---|---|"
@@ -172,13 +176,17 @@ def remarks(study: Json) -> Iterator[str]:
     """What stands below the table: cost, versions, and what went wrong."""
     made = ", ".join(f"{name} {version}" for name, version in study["versions"].items())
     cost = f"{study['cpu_s']:.0f} CPU-seconds"
-    yield f"{study['rows']:,} rows of {study['seeds']} seeds, {cost}; {made}."
+    yield f"{study['rows']:,} rows of {_seeds(study['seeds'])}, {cost}; {made}."
     if study["doubt"]:
         yield study["doubt"]
     for failed in study["failed"]:
         yield f"Seed {failed['seed']} failed: {failed['error']}."
     if study["stale"]:
-        yield f"{study['stale']} seeds of an older version of the study are left out."
+        yield f"{_seeds(study['stale'])} of an older version of the study: left out."
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _interval(effect: Interval) -> str:

@@ -67,6 +67,7 @@ class Study:
     name     kebab-case, that of its file
     source   who found it, and where; `paper`: what that rests on, empty where on nothing
     setting  in which setting it is run here, and what differs from the source's
+    amended  what was laid down anew after rows had been looked at, and why; empty where nothing
     run      yields the rows of one seed; all that it draws comes from the seed
     figure   a chart of the rows of all seeds
     seeds    how many are run by default, by size
@@ -80,7 +81,8 @@ class Study:
     figure: Callable[[Rows], Figure]
     paper: str = ""
     setting: str = ""
-    seeds: Mapping[Size, int] = field(default_factory=lambda: {"quick": 5, "full": 10})
+    amended: str = ""
+    seeds: Mapping[Size, int] = field(default_factory=lambda: {"quick": 10, "full": 10})
 
     def __post_init__(self) -> None:
         names = [claim.name for claim in self.claims]

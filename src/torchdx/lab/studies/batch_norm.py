@@ -502,6 +502,11 @@ STUDY = Study(
         "momentum out. Each claim is asked twice: from Xavier's weights, as in the paper, and from "
         "Kaiming's with fan-out, which the post had to turn to."
     ),
+    amended=(
+        "With seeds 0 and 1 in view: the five rates, so that the best one lies inside of the grid; "
+        "what counts as grown (three times); and the rate and the place of the placebo, as from "
+        "Xavier's weights neither net learned and its control could not fail."
+    ),
     claims=(
         *_of_training(INITS[0], "xavier"),
         *_of_training(INITS[1], "kaiming"),

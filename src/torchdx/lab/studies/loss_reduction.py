@@ -254,6 +254,8 @@ STUDY = Study(
     setting=f"A net of 64-32-10 units on {TRAINED:,} of scikit-learn's digits; both of a pair have "
     "the same first weights and the same batches. The claims are laws of the optimizers, which the "
     "source argues in words; there is no published number.",
+    amended="With seed 0 in view: the grid of rates goes in half powers of two, as whole ones were "
+    "too coarse for a difference of one doubling.",
     run=run,
     figure=figure,
     claims=(

@@ -544,6 +544,10 @@ STUDY = Study(
         "is in question. Array times are seconds on a core. The processes are forks of one that "
         "has torch loaded."
     ),
+    amended=(
+        "With seed 0 in view, on a machine with other work: what counts as equal between an array "
+        "and its copy (an eighth)."
+    ),
     claims=_ARRAYS + _THREADS + _SPLITS + _CONTROLS,
     run=run,
     figure=figure,

@@ -53,7 +53,7 @@ def quantity(field: str, title: str | None, scale: str = "linear", **more: Any) 
     kind: Chart = {"type": "log"} if scale == "log" else {"zero": False}
     if scale == "share":
         kind = {"domain": [0, 1]}
-    axis = {"format": "~p" if scale == "share" else "~g", "tickCount": 5}
+    axis = {"format": "~p" if scale == "share" else ".6~g", "tickCount": 5}
     axis |= {"format": "~e"} if scale == "log" else {}
     return {
         "field": field,
