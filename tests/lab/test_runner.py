@@ -222,3 +222,16 @@ def test_a_study_that_yields_nothing_has_failed(tmp_path):
 
 def test_no_rows_at_all_join_to_none():
     assert len(Rows.joined([])) == 0
+
+
+def test_what_a_study_costs_holds_the_processes_that_it_began(tmp_path):
+    path = study_file(tmp_path)
+    spin = "import time; e = time.process_time() + 0.3; exec('while time.process_time() < e: pass')"
+    began = f"subprocess.run([sys.executable, '-c', {spin!r}], check=True)"
+    text = path.read_text()
+    at = text.index("    for ", text.index("def run("))
+    path.write_text(f"import subprocess, sys\n{text[:at]}    {began}\n{text[at:]}")
+    _from_file.cache_clear()
+    told, _ = run_seed(find_study(str(path)), "quick", 0)
+    assert told.error == ""
+    assert told.cpu_s >= 0.3
