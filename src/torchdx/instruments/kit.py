@@ -150,6 +150,7 @@ class Kit:
 
     def close(self) -> None:
         """The run is over: write down the rest."""
+        self.knobs.settle()
         self.loop.close()
         self.lens.collected()
         self.losses.flush()

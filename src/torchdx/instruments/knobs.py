@@ -1,5 +1,7 @@
 """Attributes set where nothing reads them: a module's `requires_grad`, an optimizer's `lr`."""
 
+import weakref
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -12,12 +14,23 @@ _RATES = ("lr", "learning_rate")  # what the groups call `lr`
 _NAMED = 2_000  # parameters of a module that are named
 
 
+@dataclass(frozen=True)
+class _Unnamed:
+    """A setting on a module of which nothing is known yet, such as one of a copied model."""
+
+    module: "weakref.ref[nn.Module]"
+    facts: dict[str, Any]
+    line: int
+    step: int
+
+
 class Knobs:
     """Notes each setting, with what the setting that counts was at that moment."""
 
     def __init__(self, recorder: Recorder, models: Models) -> None:
         self._recorder, self._models = recorder, models
         self._read: set[tuple[str, str]] = set()
+        self._unnamed: list[_Unnamed] = []
 
     def set(self, thing: Any, name: str, value: Any) -> None:
         """`thing.name = value`, by the user's program on an object of torch's own classes."""
@@ -31,19 +44,36 @@ class Knobs:
             "value": f"{value:.6g}" if isinstance(value, float) else str(value)[:60],
         }
         if isinstance(thing, nn.Module):
-            facts |= self._of_module(thing)
-        elif isinstance(thing, Optimizer):
+            held = list(thing.parameters())
+            facts["parameters"] = len(held)
+            facts["trainable"] = sum(p.requires_grad for p in held)
+            kept = _Unnamed(weakref.ref(thing), facts, line, self._recorder.steps)
+            if self._unnamed or any(self._models.names.of(p) is None for p in held[:_NAMED]):
+                self._unnamed.append(kept)
+            else:
+                self._tell(kept)
+            return
+        if isinstance(thing, Optimizer):
             facts["real"] = str(thing.param_groups[0].get("lr" if name in _RATES else name))
         self._recorder.event("knob", line=line, **facts)
 
-    def _of_module(self, module: nn.Module) -> dict[str, Any]:
-        held = list(module.parameters())
-        return {
+    def settle(self) -> None:
+        """Names have become known: tell what waits for them, in the order in which it was set."""
+        waiting, self._unnamed = self._unnamed, []
+        for each in waiting:
+            self._tell(each)
+
+    def _tell(self, setting: _Unnamed) -> None:
+        module = setting.module()
+        if module is None:
+            return
+        held = list(module.parameters())[:_NAMED]
+        named = {
             "model": self._models.names.path(module),
-            "params": [self._models.label(p) for p in held[:_NAMED]],
-            "parameters": len(held),
-            "trainable": sum(p.requires_grad for p in held),
+            "params": [self._models.label(p) for p in held],
         }
+        where = {"step": setting.step, "line": setting.line}
+        self._recorder.emit({"e": "event", "kind": "knob", **where, "facts": setting.facts | named})
 
     def read(self, thing: Any, name: str) -> None:
         """Such an attribute is read after all, by the program itself."""

@@ -1,3 +1,5 @@
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -93,3 +95,28 @@ def test_a_first_stage_that_trained_the_layers_before_does_not_count(tmp_path):
         train(model, loss, optimizer=torch.optim.SGD(model[2].parameters(), lr=0.01))
 
     assert [f.severity for f in findings("O08", observed(program, tmp_path / "run.dx"))] == ["note"]
+
+
+class Adapter:
+    """Holds a copy that was not called yet, as test-time adaptation does."""
+
+    def __init__(self, source):
+        self.model = copy.deepcopy(source)
+        for module in self.model.modules():
+            module.requires_grad = isinstance(module, nn.LayerNorm)
+
+
+def adapt():
+    source = nn.Sequential(nn.Linear(6, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 4))
+    loss = lambda m: F.cross_entropy(m(inputs()), labels())  # noqa: E731
+    train(source, loss, optimizer=torch.optim.SGD(source.parameters(), lr=0.01))
+    adapter = Adapter(source)
+    optimizer = torch.optim.SGD(adapter.model.parameters(), lr=0.01)
+    train(adapter.model, loss, optimizer=optimizer)
+
+
+def test_a_copy_that_was_not_called_before_is_found_too(tmp_path):
+    (finding,) = findings("O08", observed(adapt, tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+    assert "4 parameters" in finding.text
+    assert "an optimizer changes 4 of them" in finding.text
