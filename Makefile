@@ -10,7 +10,7 @@ FASHION := /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
 export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: env data browser vega pictures demo test check check-all format lint types examples scoreboard trials lab ledger bench clean
+.PHONY: env data browser vega pictures demo test check check-all format lint types examples scoreboard trials lab ledger bench peers clean
 
 env: $(ENV)
 
@@ -76,10 +76,18 @@ lab: env data
 ledger: env
 	$(BIN)/torchdx lab report --folder $(ROWS) -o docs/ledger.md -o .torchdx/lab/ledger.html
 
+# The libraries that benchmarks/curvature compares with, in a folder of their own: the environment and
+# its torch stay as they are, and nothing else needs them.
+peers: env
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --no-deps -c constraints.txt \
+		--target .peers $$($(BIN)/python -c "import tomllib; \
+		print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['peers'])")
+
 bench: env
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/ensemble.py
+	$(BIN)/python -m benchmarks.curvature
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .peers build dist .pytest_cache .mypy_cache .ruff_cache

@@ -80,6 +80,10 @@ class Observer(Hearing):
         """Have one more instrument told what sampled steps show."""
         self._kit.listen(instrument)
 
+    def optimizers(self) -> list[Optimizer]:
+        """Those that are in use."""
+        return self._kit.looks.optimizers()
+
     def ends(self) -> Iterator[Callable[[], object]]:
         """What there is to take away from torch, one after another."""
         yield from self._kit.ends()
@@ -182,6 +186,7 @@ class Observer(Hearing):
         number = self._met(optimizer)
         if number not in kit.loop.optimizer_steps:
             kit.optimizers.describe(optimizer, number)
+            kit.knobs.settle()
         kit.precision.before_step(optimizer)
         kit.looks.before_step(number)
         kit.speed.timing.step_begins()
@@ -267,5 +272,6 @@ class Observer(Hearing):
     @safely
     def clipped(self, norm: Any, most: Any) -> None:
         """`clip_grad_norm_` has run: the norm that it found, and the most that it leaves."""
+        self._kit.probing.max_norm = most if isinstance(most, int | float) else None
         if self._kit.sampled:
             self._kit.strides.clipped(self._kit.sampling.step, norm, most)

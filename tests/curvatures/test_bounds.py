@@ -73,17 +73,21 @@ def test_a_warm_start_keeps_the_bound_even_from_the_wrong_vector():
 def test_the_growth_is_the_sum_of_squared_lanczos_polynomials():
     values = torch.linspace(-1, 3, 30, dtype=torch.float64)
     basis = Krylov(lambda v: values * v, 30, dtype=torch.float64, device=torch.device("cpu"))
+    for _ in range(8):
+        basis.extend()
+    along_the_top = basis.vectors[:, -1] / basis.vectors[0, -1]  # p_i(3) by what it stands for
+    grown = bounds.log_growth(3.0, basis.alphas[:7], basis.betas[:7])
+    assert grown == pytest.approx(math.log(float(along_the_top.square().sum())), rel=1e-10)
+
+
+def test_growth_begins_at_the_largest_ritz_value():
+    values = torch.linspace(-1, 3, 30, dtype=torch.float64)
+    basis = Krylov(lambda v: values * v, 30, dtype=torch.float64, device=torch.device("cpu"))
     for _ in range(7):
         basis.extend()
-    at = 3.7
-    p, before, total = 1.0, 0.0, 1.0
-    for j, (alpha, beta) in enumerate(zip(basis.alphas, basis.betas, strict=True)):
-        p, before = ((at - alpha) * p - (basis.betas[j - 1] * before if j else 0)) / beta, p
-        total += p * p
-    ritz = basis.ritz()
-    last = ritz.vectors[-1].tolist()
-    grown = bounds.log_growth(at, ritz.values, last, basis.betas)
-    assert grown == pytest.approx(math.log(total), rel=1e-10)
+    top = basis.values[-1]
+    assert bounds.log_growth(top - 1e-9, basis.alphas, basis.betas) == -math.inf
+    assert math.isfinite(bounds.log_growth(top + 1e-9, basis.alphas, basis.betas))
 
 
 def test_the_stop_is_the_bound_itself():

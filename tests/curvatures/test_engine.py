@@ -1,11 +1,16 @@
 """Products, the basis, and what is answered from it."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
 import torchdx as dx
 from tests.curvatures.cases import dense, exact, net, quadratic
+from torchdx.curvatures.results import Interval
+from torchdx.curvatures.vectors import Layout
 from torchdx.errors import CallError
 
 
@@ -208,6 +213,21 @@ def test_weights_that_moved_are_refused_and_renewed_from_what_is_known():
     assert fresh.density().starts == 1
 
 
+def test_a_top_direction_that_has_turned_is_found_again_with_more_products():
+    model, batch = net()
+    c = dx.curvature(model, nn.CrossEntropyLoss(), batch)
+    c.extremes()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    found = c.renew().track(3)
+    truth = float(torch.linalg.eigvalsh(exact(model, batch))[-1])
+    assert found.spent.products in {2, 3}
+    assert 0.98 * truth < found.value <= truth
+    assert truth - found.value <= found.residual
+
+
 def test_a_graph_that_an_equal_write_has_spoiled_is_made_again():
     model, batch = net()
     c = dx.curvature(model, nn.CrossEntropyLoss(), batch)
@@ -263,3 +283,35 @@ def test_what_the_basis_holds_of_the_trace_is_summed_exactly():
     found = dx.spectrum(lambda v: values * v, 502, dtype=torch.float64).trace(products=10)
     assert found.value == pytest.approx(float(values.sum()), abs=0.1)
     assert found.error < 0.1
+
+
+def test_an_answered_question_leaves_no_basis_behind_before_the_garbage_collector_comes():
+    model, batch = net()
+    gc.disable()
+    try:
+        c = dx.curvature(model, nn.CrossEntropyLoss(), batch)
+        c.extremes()
+        c.trace()
+        basis = weakref.ref(c._local.spectrum.krylov)
+        memory = weakref.ref(c._local.spectrum.krylov._basis)
+        del c
+        assert basis() is None
+        assert memory() is None
+    finally:
+        gc.enable()
+
+
+def test_an_interval_times_a_negative_number_still_runs_upwards():
+    assert Interval(1.0, 3.0, 0.99).times(-2.0) == Interval(-6.0, -2.0, 0.99)
+
+
+def test_the_shares_of_layers_sum_to_one_whatever_the_length_of_the_vector():
+    layout = Layout.of(["a.weight", "b.weight"], [torch.zeros(2), torch.zeros(3)])
+    assert layout.shares(torch.full((5,), 7.0)) == pytest.approx({"b": 0.6, "a": 0.4})
+
+
+def test_attention_is_as_fast_after_a_question_as_before():
+    model, batch = net()
+    assert torch.backends.mha.get_fastpath_enabled()
+    dx.curvature(model, nn.CrossEntropyLoss(), batch).extremes()
+    assert torch.backends.mha.get_fastpath_enabled()

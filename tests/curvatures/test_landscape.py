@@ -87,3 +87,10 @@ def test_steps_of_growing_size_tell_how_far_each_batch_lets_one_go():
     alone = dx.curvature(model, nn.CrossEntropyLoss(), halves[1][0]).growing_steps([0.1, 1e4])
     assert both.relative[1] == pytest.approx(alone.relative[0])
     assert "batch 1" in str(both)
+
+
+def test_the_reach_of_a_gradient_step_ends_where_the_loss_first_rises_at_all():
+    c = quadratic(torch.diag(torch.tensor([10.0, 0.0], dtype=torch.float64)), [1.0, 0.0])
+    found = c.growing_steps([0.1, 0.19, 0.21])
+    assert found.relative[0] == pytest.approx((0.0, 0.81, 1.21))
+    assert found.reach == (0.19,)

@@ -65,6 +65,20 @@ def test_negative_curvature_is_proven_within_six_products():
     assert found.verdict == "strict saddle"
 
 
+def test_along_the_top_direction_a_step_promises_all_that_there_is_to_gain():
+    c = quadratic(torch.diag(torch.tensor([4.0, 1.0], dtype=torch.float64)), [1.0, 0.0])
+    found = c.critical()
+    assert found.verdict == "descending"
+    assert found.promise == pytest.approx(2.0)  # the whole loss
+
+
+def test_an_eigenvalue_of_zero_within_rounding_is_degenerate_and_no_saddle():
+    c = quadratic(torch.diag(torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64)), [0.0, 0.0, 1.0])
+    found = c.critical()
+    assert found.verdict == "degenerate"
+    assert found.direction is None
+
+
 def test_far_from_the_minimum_it_is_descending():
     model, batch = net()
     found = dx.curvature(model, nn.CrossEntropyLoss(), batch).critical(full_batch=True)
@@ -235,6 +249,59 @@ def test_adam_diverges_just_above_its_limit_in_its_own_coordinates(cls):
 
     assert run(0.99) < 1e-8
     assert run(1.01) > 1e-3
+
+
+STILL = 1 - 1e-12  # of an average that stays as it is
+SCALED = {
+    "RMSprop": lambda p: torch.optim.RMSprop(p, alpha=STILL),
+    "centred RMSprop": lambda p: torch.optim.RMSprop(p, alpha=STILL, centered=True),
+    "RMSprop with momentum": lambda p: torch.optim.RMSprop(p, alpha=STILL, momentum=0.3),
+    "Adagrad": lambda p: torch.optim.Adagrad(p),  # noqa: PLW0108
+}
+
+
+@pytest.mark.parametrize("name", list(SCALED))
+def test_an_optimizer_with_scales_diverges_just_above_its_limit_in_them(name):
+    def grown(factor):
+        values = torch.tensor([10.0, 0.1], dtype=torch.float64)
+        w = nn.Parameter(torch.full((2,), 1e-9, dtype=torch.float64))
+        optimizer = SCALED[name]([w])
+        for key, squares in (("square_avg", [4.0, 0.01]), ("sum", [4.0, 0.01])):
+            optimizer.state[w][key] = torch.tensor(squares, dtype=torch.float64)
+        optimizer.state[w]["grad_avg"] = torch.tensor([1.5, 0.05], dtype=torch.float64)
+        optimizer.state[w]["momentum_buffer"] = torch.zeros_like(w)
+        optimizer.state[w]["step"] = torch.tensor(7.0)
+        if "centred" not in name:
+            del optimizer.state[w]["grad_avg"]
+        c = dx.curvature(lambda: 0.5 * (values * w * w).sum(), [w], optimizer=optimizer)
+        optimizer.param_groups[0]["lr"] = factor * c.stability().lr_limit.middle
+        for _ in range(800):
+            w.grad = values * w.detach()
+            optimizer.step()
+        return float(w.detach().abs().max()) / 1e-9
+
+    assert grown(0.99) < 1
+    assert grown(1.01) > 3
+
+
+def test_a_young_adam_is_measured_with_its_averages_corrected():
+    w = nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = torch.optim.Adam([w], lr=0.1, betas=(0.9, 0.99), eps=0.0)
+    optimizer.state[w] = {
+        "step": torch.tensor(2.0),
+        "exp_avg": torch.zeros_like(w),
+        "exp_avg_sq": torch.full_like(w, 0.0199 * 4),  # 1 - 0.99^2 times a square of 4
+    }
+    found = dx.curvature(lambda: 5 * (w * w).sum(), [w], optimizer=optimizer).stability()
+    assert found.sharpness.middle == pytest.approx(10 / (2 * 0.19), rel=1e-6)  # 1 - 0.9^2
+
+
+def test_coupled_decay_counts_in_the_scales_of_the_step():
+    w = nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = torch.optim.Adagrad([w], lr=0.1, weight_decay=6.0, eps=0.0)
+    optimizer.state[w] = {"step": torch.tensor(3.0), "sum": torch.full_like(w, 16.0)}
+    found = dx.curvature(lambda: 5 * (w * w).sum(), [w], optimizer=optimizer).stability()
+    assert found.sharpness.middle == pytest.approx((10 + 6) / 4)
 
 
 def test_groups_with_their_own_step_sizes_are_weighed():

@@ -163,22 +163,106 @@ def test_a_model_under_autocast_is_probed_under_autocast(tmp_path):
     assert len(record.probes("modes")) == 1
 
 
-def test_curvature_is_measured_as_often_as_was_asked_for_with_its_bounds(tmp_path, monkeypatch):
+def curved(program, path, every=30):
     from torchdx.events.recorder import Recorder
     from torchdx.observer import Observer
     from torchdx.record.reader import read
     from torchdx.record.writer import Writer
 
-    monkeypatch.setattr(probing, "GRACE_S", 60.0)
-    observer = Observer(Recorder(Writer(tmp_path / "run.dx")))
-    observer.measure_curvature(30)
+    observer = Observer(Recorder(Writer(path)))
+    observer.measure_curvature(every)
     observer.start()
-    train(130)
-    observer.finish(status=0)
-    record = read(tmp_path / "run.dx")
+    try:
+        program()
+    finally:
+        observer.finish(status=0)
+    return read(path)
+
+
+def test_curvature_is_measured_as_often_as_was_asked_for_with_its_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+    record = curved(lambda: train(130), tmp_path / "run.dx")
     steps = steps_of(record, "sharpness")
     assert steps == [20, 50, 60, 90, 120]
     assert steps_of(record, "zeroed") == [20, 60]
-    top, low, high = (dict(record.series(f"curvature.{n}")) for n in ("max", "low", "high"))
+    names = ("curvature.lambda_max", "curvature.lambda_max.low", "curvature.lambda_max.high")
+    top, low, high = (dict(record.series(name)) for name in names)
     assert len(top) == len(steps)
     assert all(low[s] <= top[s] * 1.001 and top[s] <= high[s] * 1.001 for s in top)
+    assert len(record.series("curvature.lr_ratio")) == len(steps)
+
+
+def test_spectrum_and_slice_are_taken_at_doublings_where_curvature_is_asked_for(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+    record = curved(lambda: train(130), tmp_path / "run.dx")
+    assert steps_of(record, "spectrum") == steps_of(record, "slice") == [20, 50, 120]
+
+
+def test_without_being_asked_for_one_slice_is_taken_and_a_spectrum_with_each_probe(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+    record = observed(lambda: train(65), tmp_path / "run.dx")
+    assert steps_of(record, "spectrum") == [20, 60]
+    assert steps_of(record, "slice") == [20]
+
+
+def test_curvature_with_its_slices_leaves_losses_weights_and_random_states_alone(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+
+    def run():
+        torch.manual_seed(1)
+        model = net()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, amsgrad=True)
+        losses = []
+        for _ in range(70):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(X), Y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            losses.append(loss.item())
+        state = [*model.state_dict().values(), torch.get_rng_state()]
+        return losses, state + [t for s in optimizer.state.values() for t in s.values()]
+
+    losses, plain = run()
+    seen = []
+    record = curved(lambda: seen.append(run()), tmp_path / "run.dx", every=10)
+    assert len(steps_of(record, "slice")) >= 2
+    assert record.probes("slice")[-1].facts["max_norm"] == 0.5
+    again, watched = seen[0]
+    assert losses == again
+    assert all(torch.equal(a, b) for a, b in zip(plain, watched, strict=True))
+
+
+def test_the_slice_along_the_update_leads_to_where_the_step_leads(tmp_path, monkeypatch):
+    monkeypatch.setattr(probing, "GRACE_S", 60.0)
+
+    def program():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+        train_with(model, torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9))
+
+    def train_with(model, optimizer):
+        for _ in range(22):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(X), Y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.05)
+            optimizer.step()
+
+    record = observed(program, tmp_path / "run.dx")
+    (event,) = record.probes("slice")
+    line = next(line for line in event.facts["lines"] if line["name"] == "update")
+    losses = dict(record.losses)
+    after = dict(zip(line["places"], line["losses"], strict=True))
+    assert after[0] == pytest.approx(losses[20], rel=1e-6)
+    assert after[1] == pytest.approx(losses[21], rel=1e-6)
+    assert after[1] != pytest.approx(losses[20], rel=1e-4)
+    parabola = event.facts["value"] + line["slope"] / 3 + line["curvature"] / 18
+    third = next(v for place, v in after.items() if abs(place - 1 / 3) < 1e-3)
+    assert third == pytest.approx(parabola, rel=1e-4)

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from tests.probes.subjects import CLASSES, FEATURES, ROWS, Lambda, labels, mlp, rows, subject
 from torchdx.probes.initial import initial
 from torchdx.probes.one_batch import one_batch
-from torchdx.probes.sharpness import sharpness
+from torchdx.probes.sharpness import sharpness, survey
 from torchdx.probes.subject import Unmeasured
 from torchdx.probes.zeroed import zeroed
 
@@ -197,6 +198,93 @@ def test_when_time_is_out_the_bounds_say_how_far_it_came():
     assert short.products == 5 < whole.products
     assert short.high - short.low > whole.high - whole.low
     assert short.curvature <= whole.curvature
+
+
+def test_the_density_of_least_squares_has_its_eigenvalues():
+    model = linear()
+    found = survey(subject(model, loss=squared), torch.optim.SGD(model.parameters(), lr=0.1))
+    values = torch.linalg.eigvalsh(rows().T @ rows() / len(rows()))
+    density = found.density
+    assert density.nodes == pytest.approx(values.tolist(), rel=1e-3)
+    assert sum(density.weights) == pytest.approx(1)
+    assert density.size == 2 * len(values)
+    assert density.apart == (5, 0)  # the innermost has no other to be apart from; none is below 0
+    assert density.negative == density.near_zero == 0
+
+
+def test_along_the_sharpest_direction_a_quadratic_is_its_parabola():
+    model = linear()
+    given = subject(model, loss=lambda z: squared(z) * 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
+    found = survey(given, optimizer)
+    line = found.slice.lines[1]
+    assert line.name == "sharpest"
+    top = float(torch.linalg.eigvalsh(hessian(rows()))[-1])
+    assert line.curvature / line.length**2 == pytest.approx(top, rel=1e-3)  # no factor, no decay
+    expected = [
+        found.slice.value + a * line.slope + a * a / 2 * line.curvature for a in line.places
+    ]
+    assert line.losses == pytest.approx(expected, rel=1e-4)
+    assert line.slope <= 0
+
+
+def test_where_the_loss_is_no_number_the_slice_says_so():
+    def forward(self, x):
+        answer = self.inner(x)
+        return answer + 0 * torch.log(1 - answer.abs().max())
+
+    model = Lambda(forward, inner=linear())
+    found = survey(subject(model, loss=squared), torch.optim.SGD(model.parameters(), lr=0.1))
+    losses = found.slice.lines[1].losses
+    assert math.isnan(losses[0])
+    assert math.isfinite(losses[6])
+
+
+def test_a_bias_before_a_batch_norm_makes_no_rounding_the_largest_curvature():
+    torch.manual_seed(0)
+    inner = nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3)
+    model = nn.Sequential(nn.Linear(FEATURES, 8), *inner, nn.Linear(8, CLASSES))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(model(rows()), labels()).backward()
+        optimizer.step()
+    found = sharpness(subject(model), optimizer)
+    assert not isinstance(found, Unmeasured)
+    assert 0 < found.ratio < 1
+
+
+def test_without_time_for_the_slice_the_curvature_is_there():
+    model = mlp(nn.Tanh())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    found = survey(subject(model), optimizer, limit_s=0.0)
+    assert found.slice is None
+    assert found.sharpness.products == 5
+
+
+def test_the_copys_step_calls_no_hook_of_all_optimizers():
+    model, seen = linear(), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: seen.append("own"))
+    hook = register_optimizer_step_post_hook(lambda *_: seen.append("all"))
+    try:
+        found = survey(subject(model, loss=squared), optimizer)
+    finally:
+        hook.remove()
+    assert found.slice.lines[0].name == "update"
+    assert seen == []
+
+
+def test_an_optimizer_that_cannot_be_copied_costs_the_slice_alone():
+    class Tied(torch.optim.SGD):
+        def __deepcopy__(self, memo):
+            raise TypeError("tied to a thread")
+
+    Tied.__name__ = "SGD"
+    model = linear()
+    found = survey(subject(model, loss=squared), Tied(model.parameters(), lr=0.1))
+    assert "tied to a thread" in found.slice.because
+    assert found.sharpness.curvature > 0
 
 
 # -- one batch ---------------------------------------------------------------------------------

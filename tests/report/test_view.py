@@ -8,7 +8,9 @@ import pytest
 from tests.support import observed
 from torchdx.record.model import Record
 from torchdx.record.reader import read
+from torchdx.report.charts import figures_of
 from torchdx.report.view import SCHEMA, View, view_of
+from torchdx.report.view.curvature import curvature_in_words
 from torchdx.report.view.network import layers_of
 from torchdx.report.view.numbers import NOT_FINITE, evenly, outline, short
 from torchdx.report.view.signals import BEST_SEEN, OF_LAYERS
@@ -187,3 +189,50 @@ def test_curvature_is_told_with_its_bounds_against_the_limit_of_steps(records):
     for one in known:
         assert one["low"] <= one["ratio"] <= one["high"]
         assert one["lr"] == 0.5
+
+
+def test_eigenvalues_are_told_with_what_steps_bear_and_how_many_stand_apart(records):
+    view = viewed(records("summed"))
+    assert view["spectra"]
+    for one, sharpness in zip(view["spectra"], view["curvature"], strict=True):
+        assert one["nodes"] == sorted(one["nodes"])
+        assert sum(one["weights"]) == pytest.approx(1, abs=1e-3)
+        assert one["nodes"][-1] == pytest.approx(sharpness["curvature"], rel=1e-3)
+        assert one["stable"] == pytest.approx(2 / 0.5)
+        assert 0 <= sum(one["apart"]) < len(one["nodes"])
+        assert (one["training"], one["rows"]) == (True, 16)
+
+
+def test_the_parabola_touches_the_loss_where_the_weights_are(records):
+    (cut,) = viewed(records("healthy"))["slices"]
+    assert [line["name"] for line in cut["lines"]] == ["update", "sharpest"]
+    for line in cut["lines"]:
+        here = line["places"].index(0)
+        assert line["losses"][here] == pytest.approx(line["parabola"][here], rel=1e-5)
+        assert len(line["losses"]) == len(line["parabola"]) == len(line["places"])
+
+
+def test_a_hole_in_the_loss_is_a_gap_in_the_figure(records):
+    view = viewed(records("healthy"))
+    view["slices"][-1]["lines"][0]["losses"][-1] = NOT_FINITE
+    figure = figures_of(view)["slice-update"]
+    losses = figure.chart["data"]["columns"]["loss"]
+    assert losses[12] is None
+    assert "not finite at 1 place" in figure.says
+
+
+def test_records_from_before_spectra_and_slices_have_none(records):
+    record = read(records("healthy"))
+    record.events = [e for e in record.events if e.facts.get("kind") not in {"spectrum", "slice"}]
+    view = view_of(record, diagnose(record), records("healthy"))
+    assert view["spectra"] == view["slices"] == []
+    assert "spectrum" not in figures_of(view)
+    assert view["curvature"]
+
+
+def test_curvature_is_said_in_two_lines(records):
+    said = list(curvature_in_words(read(records("summed"))))
+    assert len(said) == 2
+    assert "learning rate at" in said[0]
+    assert "eigenvalues from" in said[1]
+    assert list(curvature_in_words(read(records("nothing")))) == []

@@ -36,6 +36,7 @@ LAYERS = (
 NO_TORCH = (
     *("record", "rules", "report", "errors", "graph.model", "cli", "boot", "integrations"),
     *("trials.plan", "trials.measures", "trials.verdict", "trials.edits", "trials.runner"),
+    "trials.revisit",
     "trials.kept",
 )
 

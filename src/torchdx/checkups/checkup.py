@@ -6,10 +6,9 @@ probes are made, and the rules are asked for what both have seen.
 
 import contextlib
 import copy
-import inspect
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from torchdx.instruments.probing import tell
 from torchdx.observer import Observer, resting
 from torchdx.probes.copying import Copy, copied
 from torchdx.probes.errors import CannotMeasure
+from torchdx.probes.forms import LossFn, arguments, call_of, forms, parts_of, tensors_of
 from torchdx.probes.initial import initial
 from torchdx.probes.mixing import mixing
 from torchdx.probes.modes import modes
@@ -47,9 +47,6 @@ STEPS, LEAST = 20, 4  # of training on the copy: what rules of signals ask for, 
 STEPS_S = 5.0  # after which the fewest steps are enough
 LR = 0.01  # of plain gradient descent, where no optimizer is given
 FIT_S = 5.0  # for fitting the batch
-
-LossFn = Callable[[Any, Any], torch.Tensor]
-_TARGETS = ("labels", "label", "targets", "target", "y")
 
 
 @dataclass(frozen=True)
@@ -102,8 +99,8 @@ def checkup(
             output is that of `model(inputs)`. For a mapping the output is that of `model(**batch)`
             and the target its entry `labels` (`label`, `targets`, `target`, `y`), for a tensor the
             tensor itself. Which of the two it is: an `nn.Module` or a function of torch takes
-            outputs; one whose first parameter is called `model`, `net` or `module` takes the model;
-            of others the first form that gives a scalar with a gradient is taken.
+            outputs; one whose first parameter is called `model`, `net`, `module` or `m` takes the
+            model; of others the first form that gives a scalar with a gradient is taken.
         optimizer: its class, settings and state are used; without it, plain gradient descent, and
             nothing is asked about the optimizer.
 
@@ -234,7 +231,7 @@ def _probe(recorder: Recorder, subject: Subject, optimizer: Optimizer | None) ->
 
 def _measure(recorder: Recorder, asking: "_Asking", model: nn.Module) -> None:
     """What only a checkup asks of the batch itself, as an event `batch`."""
-    given = [t for t in _tensors(asking.batch) if t.is_floating_point()]
+    given = [t for t in tensors_of(asking.batch) if t.is_floating_point()]
     wild = sum(int((~t.isfinite()).sum()) for t in given)
     loss = asking.loss(model)
     head = heads.read(loss)
@@ -248,16 +245,6 @@ def _measure(recorder: Recorder, asking: "_Asking", model: nn.Module) -> None:
         facts |= {"head": head.kind, "rows": len(head.target)}
         facts["distinct"] = len(torch.unique(head.target, dim=0))
     recorder.event("batch", **facts)
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 @dataclass
@@ -279,7 +266,7 @@ class _Asking:
             CallError: neither form gives a scalar with a gradient.
         """
         failures = []
-        for of_model in _forms(loss_fn):
+        for of_model in forms(loss_fn):
             asking = cls(batch, loss_fn, of_model)
             try:
                 loss = asking.loss(model)
@@ -296,17 +283,13 @@ class _Asking:
 
     def loss(self, model: nn.Module) -> torch.Tensor:
         """The loss of one forward, on a fresh copy of the batch."""
-        batch = copy.deepcopy(self.batch)
-        if self.of_model:
-            return self.loss_fn(model, batch)
-        inputs, target = self._parts(batch)
-        return self.loss_fn(_called(model, inputs), target)
+        return call_of(model, self.loss_fn, copy.deepcopy(self.batch), of_model=self.of_model)
 
     def subject(self, model: nn.Module) -> Subject:
         """The model's call with its loss, for the probes."""
         if not self.of_model:
-            inputs, target = self._parts(self.batch)
-            args, kwargs = ((), inputs) if isinstance(inputs, dict) else (_tuple(inputs), {})
+            inputs, target = parts_of(self.batch)
+            args, kwargs = arguments(inputs)
             loss = self.loss_fn
             return Subject(model, args, kwargs, lambda output: loss(output, target))
         calls: list[tuple[Any, Any, Any]] = []
@@ -325,14 +308,6 @@ class _Asking:
                 return Subject(model, args, kwargs, rebuilt, factor=factor_of(root))
         return Subject(_Whole(model, self.loss_fn), (self.batch,), {}, lambda loss: loss)
 
-    def _parts(self, batch: Any) -> tuple[Any, Any]:
-        if isinstance(batch, dict):
-            name = next((name for name in _TARGETS if name in batch), None)
-            return batch, batch if name is None else batch[name]
-        if isinstance(batch, list | tuple) and len(batch) == 2:  # noqa: PLR2004  # a pair
-            return batch[0], batch[1]
-        return batch, batch
-
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
@@ -348,23 +323,3 @@ class _Whole(nn.Module):
     def forward(self, batch: Any) -> torch.Tensor:
         """The loss of a batch."""
         return self.loss_fn(self.model, batch)
-
-
-def _forms(loss_fn: LossFn) -> tuple[bool, ...]:
-    """Which forms to try, in order: True for `loss_fn(model, batch)`."""
-    home = getattr(loss_fn, "__module__", "") or ""
-    if isinstance(loss_fn, nn.Module) or home.startswith("torch"):
-        return (False,)
-    with contextlib.suppress(TypeError, ValueError):
-        first = next(iter(inspect.signature(loss_fn).parameters), "")
-        if first in {"model", "net", "module"}:
-            return (True,)
-    return True, False
-
-
-def _called(model: nn.Module, inputs: Any) -> Any:
-    return model(**inputs) if isinstance(inputs, dict) else model(*_tuple(inputs))
-
-
-def _tuple(inputs: Any) -> tuple[Any, ...]:
-    return tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)

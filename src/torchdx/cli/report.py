@@ -20,6 +20,7 @@ from torchdx.report.findings import as_object
 from torchdx.report.junit import as_junit
 from torchdx.report.page import POLICY, comparing, page
 from torchdx.report.view import View, view_of
+from torchdx.report.view.curvature import curvature_in_words
 from torchdx.rules.ranking import Diagnosis
 from torchdx.trials.kept import in_words, trials_of
 
@@ -76,7 +77,8 @@ def command(
     if text:
         for path, record, diagnosis in opened:
             tried = [in_words(trial) for trial in trials_of(path)]
-            terminal.summary(record, diagnosis, path, stderr=False, tried=tried)
+            curved = list(curvature_in_words(record))
+            terminal.summary(record, diagnosis, path, stderr=False, tried=tried, curved=curved)
         return 0
     suffix = ".html" if output is None else output.suffix.lower()
     if suffix in FORMATS:

@@ -34,7 +34,7 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     default="",
     metavar="every=N",
     callback=lambda _context, _option, text: _every(text),
-    help="Measure the largest curvature about every N steps, within a percent of the time.",
+    help="Measure curvature about every N steps, and draw it; within a percent of the time.",
 )
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM ...")
 def command(
@@ -56,6 +56,7 @@ def command(
     \b
     torchdx run train.py --epochs 5
     torchdx run -m package.train
+    torchdx run --curvature every=200 train.py
     torchrun --nproc-per-node 2 -m torchdx run train.py
     """  # noqa: D301  # the sign that click knows is no backslash
     if arguments[0].startswith("-") and not module:

@@ -38,46 +38,47 @@ def log_needed(norm: float, failure: float) -> float:
     return 2 * math.log(norm / least)
 
 
-def log_growth(
-    at: float, values: Sequence[float], last: Sequence[float], betas: Sequence[float]
-) -> float:
-    """Log of `sum_i p_i(at)^2` over i = 0 ... k, right of the largest Ritz value.
+def log_growth(at: float, alphas: Sequence[float], betas: Sequence[float]) -> float:
+    """Log of `sum_i p_i(at)^2` over i = 0 ... k; -inf at the largest Ritz value and left of it.
 
-    The vector of p_0 ... p_(k-1) solves (T - at) p = -b_k p_k e_k; so with the Ritz vectors' last
-    components s_i the sum is p_k^2 (1 + b_k^2 sum_i s_i^2 / (at - theta_i)^2).
+    The ratios p_(i+1) / p_i are the pivots of at - T over the subdiagonal, and the pivots are all
+    positive just where `at` lies right of every Ritz value (Sturm).
 
     Args:
         at: where, in units of the eigenvalues.
-        values: Ritz values theta (k).
-        last: last components of the Ritz vectors (k).
+        alphas: diagonal of the tridiagonal matrix T (k).
         betas: subdiagonal with the last residual norm (k).
     """
-    if at <= max(values):
-        return -math.inf
-    if betas[-1] <= 0:
-        return math.inf
-    log_p = sum(math.log(at - theta) for theta in values) - sum(math.log(b) for b in betas)
-    inner = sum((s / (at - theta)) ** 2 for s, theta in zip(last, values, strict=True))
-    return 2 * log_p + math.log1p(betas[-1] ** 2 * inner)
+    ratios, coupling = [], 0.0
+    for alpha, beta in zip(alphas, betas, strict=True):
+        pivot = at - alpha - coupling
+        if pivot <= 0:
+            return -math.inf
+        if beta <= 0:
+            return math.inf
+        ratios.append(2 * math.log(pivot / beta))
+        coupling = beta * beta / pivot
+    total = 0.0
+    for ratio in reversed(ratios):
+        inner = ratio + total
+        total = max(inner, 0.0) + math.log1p(math.exp(-abs(inner)))
+    return total
 
 
-def upper(
-    values: Sequence[float], last: Sequence[float], betas: Sequence[float], needed: float
-) -> float:
+def upper(top: float, alphas: Sequence[float], betas: Sequence[float], needed: float) -> float:
     """The least bound on the largest eigenvalue; inf while there is none.
 
     Args:
-        values: Ritz values (k).
-        last: last components of the Ritz vectors (k).
+        top: the largest Ritz value.
+        alphas: diagonal of the tridiagonal matrix (k).
         betas: subdiagonal with the last residual norm (k).
         needed: as from `log_needed`.
     """
-    top = max(values)
     if betas[-1] <= 0:
         return top
-    scale = max(top - min(values), abs(top), *betas)
+    scale = max(top - min(alphas), abs(top), *betas)
     near, far = scale * 1e-17, scale
-    while log_growth(top + far, values, last, betas) < needed:
+    while log_growth(top + far, alphas, betas) < needed:
         far *= 4
         if far > _FARTHEST * scale:
             return math.inf
@@ -85,7 +86,7 @@ def upper(
         middle = math.sqrt(near * far)
         if middle <= near or middle >= far or top + middle == top:
             break
-        if log_growth(top + middle, values, last, betas) < needed:
+        if log_growth(top + middle, alphas, betas) < needed:
             near = middle
         else:
             far = middle

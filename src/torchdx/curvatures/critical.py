@@ -20,7 +20,7 @@ from torchdx.curvatures.vectors import dot, length
 
 ZERO = 100.0  # epsilons of the dtype times the radius: an eigenvalue below is no different from 0
 PROMISE = 1e-6  # of the loss: a gradient step that promises less does not descend
-_RADIUS_PRODUCTS = 8
+_RADIUS_PRODUCTS = 6
 _LOOK_EACH = 2
 _IN_NOISE = "; the gradient is below its sampling noise (full_batch=True judges this batch alone)"
 
@@ -96,7 +96,7 @@ def critical(
             because += _IN_NOISE
         down = lowest.high < -zero_of(local)
         direction = _downwards(local) if down else None
-        more = _more(local, failure_of(level)) if verdict == "undecided" else None
+        more = _more(local, failure_of(level, top=False)) if verdict == "undecided" else None
     shares = {} if direction is None else local.objective.layout.shares(direction)
     radius = local.spectrum.krylov.radius
     return Critical(

@@ -2,8 +2,8 @@
 
 Lanczos with full reorthogonalisation: a pass of classical Gram-Schmidt against the last two
 vectors, which hold all of a symmetric operator's image but rounding, one against the whole basis,
-and one more where little is left. Each is two matrix-vector products; three numbers are read from
-the device per product. Where the basis spans an invariant subspace it goes on from a new random
+and one more where that leaves little. Each is two matrix-vector products; the device is read from
+once per product. Where the basis spans an invariant subspace it goes on from a new random
 vector orthogonal to it, so that multiple eigenvalues are met again.
 
 Sources: Parlett 1998 (The Symmetric Eigenvalue Problem, ch. 13); Giraud et al. 2005 ("twice is
@@ -23,7 +23,7 @@ from torchdx.errors import CallError
 FIRST_ROWS = 32
 ROUNDING = 32.0  # of the dtype's epsilon times the spectral radius: what a Ritz value is worth
 _BREAKDOWN = 100.0  # of the same: a residual below it is rounding
-_CANCELLED = 0.1  # of an image's length: what is left of it needs another pass
+_CANCELLED = 0.1  # of what the last pass was given: what is left of it needs another
 _SKEW, _LEAST_SKEW = 1000.0, 1e-9
 
 Product = Callable[[torch.Tensor], torch.Tensor]
@@ -47,11 +47,22 @@ class Ritz:
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of the tridiagonal matrix that belongs to one start."""
+    """The part of the tridiagonal matrix that belongs to one start, of either sign."""
 
-    values: list[float]
-    last: list[float]
+    alphas: list[float]
     betas: list[float]
+
+    def bound(self, needed: float, *, top: bool) -> float:
+        """How far out an eigenvalue may lie; see `bounds.upper`."""
+        sign = 1.0 if top else -1.0
+        alphas = [sign * alpha for alpha in self.alphas]
+        highest = float(torch.linalg.eigvalsh(_matrix(alphas, self.betas[:-1]))[-1])
+        return sign * bounds.upper(highest, alphas, self.betas, needed)
+
+    def growth(self, at: float, *, top: bool) -> float:
+        """See `bounds.log_growth`."""
+        sign = 1.0 if top else -1.0
+        return bounds.log_growth(sign * at, [sign * a for a in self.alphas], self.betas)
 
 
 class Krylov:
@@ -91,14 +102,11 @@ class Krylov:
         self._most = n if math.isinf(room_bytes) else int(room_bytes // (n * dtype.itemsize))
         self._basis = torch.empty((min(FIRST_ROWS, n), n), dtype=dtype, device=device)
         self._starts = [0]
+        self._norms: list[float] = []
         self._ritz: Ritz | None = None
-        start = self._random()
+        self._values: list[float] | None = None
         self.warm = warm is not None
-        if warm is not None:
-            start = start + (math.sqrt(n) / mix) * warm.to(start)
-        self.start_norm = length(start)
-        self._norms = [self.start_norm]
-        self._next = start / self.start_norm
+        self._lean = None if warm is None else (math.sqrt(n) / mix) * warm
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -109,9 +117,17 @@ class Krylov:
         return self._basis[: len(self)]
 
     @property
+    def values(self) -> list[float]:
+        """Ritz values, ascending; cheaper than `ritz`."""
+        if self._values is None:
+            found = torch.linalg.eigvalsh(_matrix(self.alphas, self._linked()))
+            self._values = found.tolist()
+        return self._values
+
+    @property
     def radius(self) -> float:
         """Largest magnitude of a Ritz value."""
-        return max(map(abs, self.ritz().values)) if self.alphas else 0.0
+        return max(map(abs, self.values)) if self.alphas else 0.0
 
     @property
     def rounding(self) -> float:
@@ -131,6 +147,8 @@ class Krylov:
             CallError: the product is not finite, or the operator is not symmetric.
         """
         k = len(self)
+        if not k:
+            self._begin()
         self._grow(k + 1)
         self._basis[k] = self._next
         image = self._product(self._next).to(self.dtype)
@@ -139,13 +157,13 @@ class Krylov:
         rest = torch.addmv(image, near.T, first, alpha=-1)
         second = basis @ rest
         rest = rest.addmv_(basis.T, second, alpha=-1)
-        skew = second[: max(k - 1, 0)].abs().max() if k > 1 else first.new_zeros(())
-        told = torch.stack([first[-1] + second[k], torch.linalg.vector_norm(rest), skew]).double()
-        alpha, beta, skew_seen = (told if self._agreed is None else self._agreed(told)).tolist()
+        told = torch.cat([second, first[-1:], torch.linalg.vector_norm(rest).view(1)]).double()
+        *seen, near_alpha, beta = (told if self._agreed is None else self._agreed(told)).tolist()
+        alpha, skew_seen = near_alpha + seen[k], max(map(abs, seen[: max(k - 1, 0)]), default=0.0)
         if not math.isfinite(alpha) or not math.isfinite(beta):
             raise CallError(_NOT_FINITE)
         size = math.hypot(alpha, beta, self.betas[-1] if self.betas else 0.0)
-        if beta < _CANCELLED * size:
+        if beta < _CANCELLED * math.hypot(*seen, beta):
             rest = rest.addmv_(basis.T, basis @ rest, alpha=-1)
             told = torch.linalg.vector_norm(rest).double()
             beta = float(told if self._agreed is None else self._agreed(told))
@@ -155,7 +173,7 @@ class Krylov:
     def ritz(self) -> Ritz:
         """Eigenpairs of what is there; kept until the basis grows."""
         if self._ritz is None:
-            values, vectors = torch.linalg.eigh(self._tridiagonal(0, len(self)))
+            values, vectors = torch.linalg.eigh(_matrix(self.alphas, self._linked()))
             residuals = (self.betas[-1] * vectors[-1].abs()).tolist()
             weights = vectors[0].square().tolist()
             self._ritz = Ritz(values.tolist(), weights, residuals, vectors)
@@ -171,20 +189,18 @@ class Krylov:
     def above(self, failure: float) -> float:
         """Upper bound on the largest eigenvalue, wrong with probability `failure` at most."""
         if len(self) >= self.n:
-            return self.ritz().values[-1] + self.rounding
-        first = self._first()
-        needed = bounds.log_needed(self.start_norm, failure)
-        bound = bounds.upper(first.values, first.last, first.betas, needed)
-        return max(bound, self.ritz().values[-1]) + self.rounding
+            return self.values[-1] + self.rounding
+        needed = bounds.log_needed(self._norms[0], failure)
+        bound = self._first().bound(needed, top=True)
+        return max(bound, self.values[-1]) + self.rounding
 
     def below(self, failure: float) -> float:
         """Lower bound on the smallest eigenvalue, wrong with probability `failure` at most."""
         if len(self) >= self.n:
-            return self.ritz().values[0] - self.rounding
-        first = self._first()
-        needed = bounds.log_needed(self.start_norm, failure)
-        bound = bounds.upper([-v for v in first.values], first.last, first.betas, needed)
-        return min(-bound, self.ritz().values[0]) - self.rounding
+            return self.values[0] - self.rounding
+        needed = bounds.log_needed(self._norms[0], failure)
+        bound = self._first().bound(needed, top=False)
+        return min(bound, self.values[0]) - self.rounding
 
     def unseen(self, failure: float, *, top: bool = True) -> float:
         """How far out an eigenvalue may lie whose vector is orthogonal to all finished starts.
@@ -199,10 +215,8 @@ class Krylov:
         begin = self._starts[-1]
         if begin == len(self):
             return sign * math.inf
-        part = self._part(begin, len(self))
         needed = bounds.log_needed(self._norms[-1], failure)
-        found = bounds.upper([sign * v for v in part.values], part.last, part.betas, needed)
-        return sign * found
+        return self._part(begin, len(self)).bound(needed, top=top)
 
     def excess(
         self, at: float, failure: float, *, top: bool = True, size: int | None = None
@@ -217,12 +231,15 @@ class Krylov:
         """
         if len(self) >= self.n and size is None:
             return math.inf
-        first = self._first(size)
-        sign = 1.0 if top else -1.0
-        grown = bounds.log_growth(
-            sign * at, [sign * v for v in first.values], first.last, first.betas
-        )
-        return grown - bounds.log_needed(self.start_norm, failure)
+        grown = self._first(size).growth(at, top=top)
+        return grown - bounds.log_needed(self._norms[0], failure)
+
+    def _begin(self) -> None:
+        start = self._random()
+        if self._lean is not None:
+            start = start + self._lean.to(start)
+        self._norms.append(length(start))
+        self._next = start / self._norms[0]
 
     def _random(self) -> torch.Tensor:
         return gaussian(self.n, self.dtype, self.device, self._generator)
@@ -237,11 +254,11 @@ class Krylov:
 
     def _take(self, alpha: float, beta: float, rest: torch.Tensor) -> None:
         self.alphas.append(alpha)
-        self._ritz = None
+        self._ritz = self._values = None
         scale = max(*map(abs, self.alphas), *self.betas, 0.0)
         self.betas.append(beta)
         if beta > _BREAKDOWN * torch.finfo(self.dtype).eps * scale:
-            self._next = rest / beta
+            self._next = rest.div_(beta)
         elif len(self) < self.n:
             self._next = self._orthogonal()
             self._starts.append(len(self))
@@ -264,12 +281,6 @@ class Krylov:
             msg = _SKEWED.format(self.skew)
             raise CallError(msg)
 
-    def _tridiagonal(self, begin: int, end: int) -> torch.Tensor:
-        linked = [0.0 if i + 1 in self._starts else b for i, b in enumerate(self.betas)]
-        inner = torch.tensor(linked[begin : end - 1], dtype=torch.float64)
-        middle = torch.tensor(self.alphas[begin:end], dtype=torch.float64)
-        return torch.diag(middle) + torch.diag(inner, 1) + torch.diag(inner, -1)
-
     def _first(self, most: int | None = None) -> _Part:
         end = self._starts[1] if len(self._starts) > 1 else len(self)
         return self._part(0, min(end, most or end))
@@ -277,11 +288,17 @@ class Krylov:
     def _part(self, begin: int, end: int) -> _Part:
         """What one start has come to."""
         betas = [*self.betas[begin : end - 1], 0.0 if end in self._starts else self.betas[end - 1]]
-        if (begin, end) == (0, len(self)):
-            ritz = self.ritz()
-            return _Part(ritz.values, ritz.vectors[-1].tolist(), betas)
-        values, vectors = torch.linalg.eigh(self._tridiagonal(begin, end))
-        return _Part(values.tolist(), vectors[-1].tolist(), betas)
+        return _Part(self.alphas[begin:end], betas)
+
+    def _linked(self) -> list[float]:
+        """The subdiagonal: nothing links one start to the next."""
+        return [0.0 if i + 1 in self._starts else b for i, b in enumerate(self.betas[:-1])]
+
+
+def _matrix(alphas: list[float], betas: list[float]) -> torch.Tensor:
+    inner = torch.tensor(betas, dtype=torch.float64)
+    middle = torch.tensor(alphas, dtype=torch.float64)
+    return torch.diag(middle) + torch.diag(inner, 1) + torch.diag(inner, -1)
 
 
 def skew_limit(dtype: torch.dtype) -> float:

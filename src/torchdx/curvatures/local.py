@@ -1,5 +1,6 @@
 """The loss near the weights: values, gradient, products and the spectrum, each made once."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,30 +105,17 @@ class Local:
             dtype=layout.dtype,
             device=layout.device,
             seed=self.seed,
-            about=self.about,
+            about=functools.partial(_about, self.objective, self.hessian),
             warm=warm,
             agreed=self.objective.decided if self.objective.ranks > 1 else None,
             named=layout.named if whole else None,
             shares=layout.shares if whole else None,
-            exact=lambda: self.hessian.method != "secant",
+            exact=self.hessian.is_exact,
         )
 
     def about(self) -> Loss:
         """What is differentiated."""
-        objective, layout = self.objective, self.objective.layout
-        return Loss(
-            self.value,
-            objective.guard.mode,
-            objective.guard.draws,
-            objective.rows,
-            len(objective.parts),
-            layout.size,
-            str(layout.dtype),
-            str(layout.device),
-            self.hessian.method,
-            self.hessian.because,
-            tuple(self._notes()),
-        )
+        return _about(self.objective, self.hessian)
 
     @contextmanager
     def counted(self) -> Iterator[Callable[[], Spent]]:
@@ -140,11 +128,29 @@ class Local:
             time.process_time() - began,
         )
 
-    def _notes(self) -> Iterator[str]:
-        if self.objective.ranks > 1:
-            yield f"mean over {self.objective.ranks} ranks"
-        if self.objective.guard.autocast:
-            yield "autocast switched off for it"
+
+def _about(objective: Objective, hessian: Hessian) -> Loss:
+    layout = objective.layout
+    return Loss(
+        hessian.value,
+        objective.guard.mode,
+        objective.guard.draws,
+        objective.rows,
+        len(objective.parts),
+        layout.size,
+        str(layout.dtype),
+        str(layout.device),
+        hessian.method,
+        hessian.because,
+        tuple(_notes(objective)),
+    )
+
+
+def _notes(objective: Objective) -> Iterator[str]:
+    if objective.ranks > 1:
+        yield f"mean over {objective.ranks} ranks"
+    if objective.guard.autocast:
+        yield "autocast switched off for it"
 
 
 _NO_OPTIMIZER = (

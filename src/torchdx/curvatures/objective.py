@@ -11,12 +11,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from torchdx.curvatures import forms
-from torchdx.curvatures.forms import LossFn
+from torchdx.curvatures import rows
 from torchdx.curvatures.guard import Guard
 from torchdx.curvatures.vectors import Layout
 from torchdx.errors import CallError
 from torchdx.probes.copying import unwrapped
+from torchdx.probes.forms import LossFn, call_of, forms
 
 Losses = Callable[[], torch.Tensor]
 _LOW = frozenset({torch.float16, torch.bfloat16})
@@ -66,7 +66,7 @@ class Objective:
     @property
     def rows(self) -> int | None:
         """Of all batches together; None where unknown."""
-        found = [forms.rows_of(batch) for batch in self.batches]
+        found = [rows.rows_of(batch) for batch in self.batches]
         return sum(r for r in found if r is not None) if found and None not in found else None
 
     @property
@@ -191,7 +191,7 @@ class Objective:
         if self._remake is None or any(norm.training for norm in norms):
             return None
         batch = self.batches[0]
-        pieces = forms.split(batch, min(_NOISE_PARTS, forms.rows_of(batch) or 0))
+        pieces = rows.split(batch, min(_NOISE_PARTS, rows.rows_of(batch) or 0))
         return None if not pieces or len(pieces) == 1 else [self._remake(p) for p in pieces]
 
 
@@ -222,7 +222,7 @@ def of_model(model: nn.Module, loss_fn: LossFn, batches: Sequence[tuple[Any, flo
     named = _checked({n: p for n, p in model.named_parameters() if p.requires_grad})
     total = math.fsum(weight for _, weight in batches)
     for batch, weight in batches:
-        forms.check_rows(batch)
+        rows.check_rows(batch)
         if not weight > 0 or not math.isfinite(weight):
             msg = f"A batch has the weight {weight}; weights must be above 0 and finite."
             raise CallError(msg)
@@ -265,14 +265,14 @@ class _Form:
     def _loss(self, batch: Any) -> torch.Tensor:
         if self._of_model is None:
             return self._first(batch)
-        return forms.call_of(self.model, self.loss_fn, batch, of_model=self._of_model)
+        return call_of(self.model, self.loss_fn, batch, of_model=self._of_model)
 
     def _first(self, batch: Any) -> torch.Tensor:
         failures: list[str] = []
         last: torch.Tensor | None = None
-        for of_model in forms.forms(self.loss_fn):
+        for of_model in forms(self.loss_fn):
             try:
-                loss = forms.call_of(self.model, self.loss_fn, batch, of_model=of_model)
+                loss = call_of(self.model, self.loss_fn, batch, of_model=of_model)
             except Exception as error:  # noqa: BLE001  # the program's own: told below
                 failures.append(f"{type(error).__name__}: {error}"[:200])
                 continue

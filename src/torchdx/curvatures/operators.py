@@ -85,9 +85,14 @@ class Hessian:
                     self._refuse(error)
                 self.release()
                 self.method, self.because = "rebuilt", "memory ran out for the kept graph"
+        del losses  # the first of them has its graph
         if self._gradient is None:
             self._gradient = self.objective.gradient()
         self._test_symmetry()
+
+    def is_exact(self) -> bool:
+        """Whether products are those of the Hessian up to rounding."""
+        return self.method != "secant"
 
     def release(self) -> None:
         """Let go of the graph; the next product makes it again."""

@@ -16,8 +16,8 @@ from torchdx.errors import CallError
 
 LEVEL = 0.99
 TOL = 1e-3
-_CHECK_EACH = 24  # products up to which each is followed by a look whether it was enough
-_ENDS = 4  # two, and as much again to spare for rounding
+_CHECK_EACH = 60  # products up to which each is followed by a look whether it was enough
+_FAILS_TOP, _FAILS_BOTTOM = 0.4, 0.1  # shares of what both ends may; half is spare for rounding
 _LEAST_SHARE = 0.1  # of the radius: below, an end is told relative to that
 _TRACE_BASIS = 10
 _DENSITY_BASIS = 20
@@ -77,6 +77,17 @@ class Eigenpairs(Result):
         return lines("eigenvalues and the layers they live in", rows, self.about, self.spent)
 
 
+class _Counted:
+    """A product that counts; it refers to no basis, so that one is freed without a collector."""
+
+    def __init__(self, product: Product) -> None:
+        self._product, self.made = product, 0
+
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        self.made += 1
+        return self._product(vector)
+
+
 class Spectrum:
     """An operator's spectrum, asked as often as you like; products are never made twice.
 
@@ -111,10 +122,9 @@ class Spectrum:
             raise CallError(msg)
         self.n, self.seed = n, seed
         self._dtype, self._device = dtype, torch.device(device)
-        self._product, self._agreed, self._room = product, agreed, room_bytes
+        self._product, self._agreed, self._room = _Counted(product), agreed, room_bytes
         self._about = about or (lambda: _foreign(n, dtype, self._device))
         self._named, self._shares, self._exact = named, shares, exact
-        self._made = 0
         self._trace: TraceState | None = None
         self._densities: list[Krylov] = []
         self.krylov = self._basis(seed, warm)
@@ -122,7 +132,7 @@ class Spectrum:
     @property
     def products(self) -> int:
         """Made so far, for all questions together."""
-        return self._made
+        return self._product.made
 
     def extremes(self, tol: float = TOL, *, products: int = 100, level: float = LEVEL) -> Extremes:
         """Largest and smallest eigenvalue, between bounds that hold together with `level`.
@@ -188,7 +198,7 @@ class Spectrum:
         with self._counted() as spent:
             if self._trace is None:
                 self.grow(_TRACE_BASIS)
-                self._trace = TraceState(self.krylov, self._tell, self.seed + 1)
+                self._trace = TraceState(self.krylov, self._product, self.seed + 1)
             value, error, interval = trace_of(self._trace, tol, products)
         return Trace(value, error, interval, self._about(), spent())
 
@@ -212,11 +222,12 @@ class Spectrum:
 
     def ends(self, level: float) -> tuple[Interval, Interval]:
         """Intervals of the largest and the smallest eigenvalue, both at once, as known by now."""
-        basis, failure = self.krylov, failure_of(level)
+        basis = self.krylov
         ritz, slack = basis.ritz(), basis.rounding
         held = level if self._exact() else None
-        high = Interval(ritz.values[-1] - slack, basis.above(failure), held)
-        low = Interval(basis.below(failure), ritz.values[0] + slack, held)
+        above, below = (failure_of(level, top=top) for top in (True, False))
+        high = Interval(ritz.values[-1] - slack, basis.above(above), held)
+        low = Interval(basis.below(below), ritz.values[0] + slack, held)
         return high, low
 
     def grow(self, products: int, enough: Callable[[], bool] = lambda: False) -> bool:
@@ -225,7 +236,7 @@ class Spectrum:
 
     def _basis(self, seed: int, warm: torch.Tensor | None) -> Krylov:
         return Krylov(
-            self._tell,
+            self._product,
             self.n,
             dtype=self._dtype,
             device=self._device,
@@ -236,17 +247,13 @@ class Spectrum:
             exact=self._exact,
         )
 
-    def _tell(self, vector: torch.Tensor) -> torch.Tensor:
-        self._made += 1
-        return self._product(vector)
-
     def _is_certified(self, tol: float, level: float) -> bool:
         basis = self.krylov
-        top = basis.ritz().values[-1]
+        top = basis.values[-1]
         width = tol * max(abs(top), _LEAST_SHARE * basis.radius)
         if not width:
             return basis.whole
-        return basis.excess(top + width, failure_of(level)) >= 0
+        return basis.excess(top + width, failure_of(level, top=True)) >= 0
 
     def _has_converged(self, k: int, tol: float, which: str) -> bool:
         if len(self.krylov) < min(k + 1, self.n):
@@ -269,18 +276,21 @@ class Spectrum:
         return (above or which == "smallest") and (below or which == "largest")
 
     def _chosen(self, k: int, which: str) -> list[int]:
-        values = self.krylov.ritz().values
+        values = self.krylov.values
         return sorted(range(len(values)), key=lambda i: _ORDERS[which](values[i]))[:k]
 
     @contextmanager
     def _counted(self) -> Iterator[Callable[[], Spent]]:
-        made, began = self._made, time.process_time()
-        yield lambda: Spent(self._made - made, 0, time.process_time() - began)
+        made, began = self.products, time.process_time()
+        yield lambda: Spent(self.products - made, 0, time.process_time() - began)
 
 
-def failure_of(level: float) -> float:
-    """What each end of the spectrum may fail by, for both to hold together."""
-    return (1 - level) / _ENDS
+def failure_of(level: float, *, top: bool) -> float:
+    """What an end of the spectrum may fail by, for both to hold together.
+
+    The top has the larger share: it is asked for most, and it decides when a search ends.
+    """
+    return (1 - level) * (_FAILS_TOP if top else _FAILS_BOTTOM)
 
 
 def spectrum(

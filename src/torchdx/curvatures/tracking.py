@@ -43,7 +43,7 @@ def track(local: Local, products: int) -> Tracked:
             seed=local.seed,
             warm=warm,
             mix=1 / _ALMOST,
-            exact=lambda: local.hessian.method != "secant",
+            exact=local.hessian.is_exact,
             agreed=local.objective.decided if local.objective.ranks > 1 else None,
         )
         while len(basis) < min(products, basis.n):

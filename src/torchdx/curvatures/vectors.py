@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import torch
 
@@ -29,19 +29,19 @@ class Layout:
         shapes = tuple(p.shape for p in parameters)
         return cls(tuple(names), shapes, dtypes, widest, parameters[0].device)
 
-    @property
+    @cached_property
     def sizes(self) -> list[int]:
         """How many numbers each parameter has."""
         return [shape.numel() for shape in self.shapes]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many numbers there are."""
         return sum(self.sizes)
 
     def flat(self, parts: Iterable[torch.Tensor]) -> torch.Tensor:
         """One vector (size,) of its own memory."""
-        return torch.cat([p.detach().reshape(-1).to(self.dtype) for p in parts])
+        return torch.cat([p.reshape(-1) for p in parts]).detach().to(self.dtype)
 
     def pieces(self, flat: torch.Tensor) -> list[torch.Tensor]:
         """Views of a vector (size,) in the parameters' shapes and dtypes."""

@@ -2,7 +2,9 @@
 
 Every model that learns is probed at about its 2nd, 20th, 60th, 180th, 540th ... step, later where
 probing has used its share of the time. One batch is fitted only where the loss is still high, and a
-kernel regression on the same rows does better.
+kernel regression on the same rows does better. Where curvature is measured, its distribution comes
+with it; the loss along two lines costs forwards and is measured once, or where `every` is set at
+about each doubling of the steps.
 
 `probe` events hold `kind`, `model` and the numbers of the probe's dataclass in `torchdx.probes`, or
 `because`: why it could not be made.
@@ -27,7 +29,7 @@ from torchdx.probes.mixing import mixing
 from torchdx.probes.modes import modes
 from torchdx.probes.one_batch import one_batch
 from torchdx.probes.replay import factor_of
-from torchdx.probes.sharpness import Sharpness, sharpness
+from torchdx.probes.sharpness import Sharpness, survey
 from torchdx.probes.subject import Loss, Subject, Unmeasured, rebuild_loss
 from torchdx.probes.zeroed import zeroed
 
@@ -35,6 +37,7 @@ STEPS = (2, 20, 60)  # then each three times the one before
 MODELS = 3  # of a program
 SHARE, GRACE_S = 0.01, 1.0  # of the program's time, and beside it
 RESERVE_S = 0.2  # kept back for the modes of later steps
+NEVER = 1 << 62  # steps
 CURVED_FROM = 20  # Adam's scales are those of the first gradients before
 FIT_FROM, FITS = 150, 2  # steps before one batch is fitted, and how often
 HIGH = 0.25  # of the first loss: what is below has learnt
@@ -49,6 +52,7 @@ class _Probed:
 
     due: int = STEPS[0]
     curved: int = CURVED_FROM
+    pictured: int = CURVED_FROM
     mixed: bool = False
     fits: int = 0
     first: float | None = None
@@ -71,6 +75,7 @@ class Probing(Quiet):
         self._told: set[tuple[str, str, str]] = set()
         self.spent_s = 0.0
         self.every = 0  # steps between measurements of curvature; 0: with the other probes
+        self.max_norm: float | None = None  # to which the program clips gradients
 
     def wants(self, step: int) -> bool:
         """Whether a step should be seen closely enough to probe it."""
@@ -136,7 +141,7 @@ class Probing(Quiet):
         optimizer = self._optimizer(call)
         if step >= CURVED_FROM and optimizer is not None and self._affords(2 * RESERVE_S):
             probed.curved = step + self.every
-            found("sharpness", sharpness(subject, optimizer, limit_s=self._left()))
+            self._survey(subject, optimizer, probed, found, step)
         if whole and step >= FIT_FROM and probed.fits < FITS and probed.high:
             probed.fits += 1
             found("one-batch", one_batch(subject, only_behind=True))
@@ -151,6 +156,29 @@ class Probing(Quiet):
         found("modes", modes(subject))
         if step >= CURVED_FROM and self._affords(RESERVE_S):
             found("zeroed", zeroed(subject))
+
+    def _survey(
+        self,
+        subject: Subject,
+        optimizer: Optimizer,
+        probed: _Probed,
+        found: Callable[[str, Any], None],
+        step: int,
+    ) -> None:
+        """The largest curvature; where a picture is due, all eigenvalues and two lines as well."""
+        due = step >= probed.pictured
+        measured = survey(
+            subject, optimizer, limit_s=self._left(), sliced=due, max_norm=self.max_norm
+        )
+        if isinstance(measured, Unmeasured):
+            found("sharpness", measured)
+            return
+        found("sharpness", measured.sharpness)
+        if due or not self.every:
+            found("spectrum", measured.density)
+        if measured.slice is not None:
+            found("slice", measured.slice)
+            probed.pictured = 2 * step if self.every else NEVER
 
     def _teller(self, call: Call) -> Callable[[str, Any], None]:
         def found(kind: str, measured: Any) -> None:
@@ -181,9 +209,9 @@ class Probing(Quiet):
 
 def _signals(found: Sharpness, place: str) -> dict[str, dict[str, float]]:
     """The largest curvature, its bounds, and the step size against what it bears."""
-    values = {"max": found.curvature, "low": found.low, "high": found.high}
-    signals = {f"curvature.{name}": {place: value} for name, value in values.items()}
-    return signals | {"curvature.ratio": {place: found.ratio}}
+    values = {"": found.curvature, ".low": found.low, ".high": found.high}
+    signals = {f"curvature.lambda_max{end}": {place: value} for end, value in values.items()}
+    return signals | {"curvature.lr_ratio": {place: found.ratio}}
 
 
 def tell(recorder: Recorder, kind: str, measured: Any, *, model: str, line: int | None) -> None:

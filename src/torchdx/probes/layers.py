@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
+from torchdx.probes.forms import tensors_of
 from torchdx.probes.stand_in import StandIn
 
 _LIBRARIES = tuple(str(path) + "/" for path in (Path(__file__).parents[1], *torch.__path__))
@@ -122,7 +123,7 @@ class Calls(TorchFunctionMode):
             self.drawn.append(drawn)
         self._since = [] if name in _NORMS else [*self._since, (name, drawn)]
         if self._whole and self._room > 0:
-            given, answers = tuple(_tensors((args, kwargs))), tuple(_tensors(answer))
+            given, answers = tuple(tensors_of((args, kwargs))), tuple(tensors_of(answer))
             if answers:
                 self.calls.append(self._called(name, args, given, answers))
 
@@ -162,16 +163,6 @@ def _drawn(name: str, args: Any, kwargs: dict[str, Any]) -> float | None:
     p = kwargs.get("p", kwargs.get("dropout_p", args[position] if len(args) > position else 0.5))
     after = args[position + 1] if len(args) > position + 1 else True
     return (float(p) or None) if kwargs.get(switch, after) else None
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 def _place() -> Place | None:

@@ -2,9 +2,11 @@
 
 One graph of the gradient is kept, each Hessian-vector product goes back through it once more, and
 `torchdx.curvatures.spectrum` bounds the largest eigenvalue by them. For optimizers that scale
-coordinates (Adam and its kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2).
+coordinates (Adam and its kin) the Hessian is taken in their coordinates, P^(-1/2) H P^(-1/2). The
+same products give the distribution of eigenvalues; lines through the weights cost forwards.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,19 +18,26 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
+from torchdx.curvatures.density import density_of
+from torchdx.curvatures.lanczos import Krylov
 from torchdx.curvatures.spectrum import LEVEL, Spectrum
 from torchdx.probes.copying import unwrapped
 from torchdx.probes.errors import CannotMeasure
+from torchdx.probes.landscape import Ground, Slice, slice_of
 from torchdx.probes.stand_in import measured, standing_in
-from torchdx.probes.subject import Subject
+from torchdx.probes.subject import Subject, Unmeasured
 
 PRODUCTS, LEAST = 20, 4
 LIMIT_S = 10.0
 ENOUGH = 0.02  # relative: width of the interval at which no further product is made
+# Of the largest root of a second moment: what is below is rounding, as the gradient of a bias
+# before a batch norm is, and a scale of its inverse would make rounding the largest curvature.
+MUTE = 1e-6
 _SEED = 20_261_121  # of the first direction
 _SECOND_MOMENTS = ("exp_avg_sq", "square_avg", "sum")
 
 Vector = Sequence[torch.Tensor]
+Product = Callable[[Vector], Vector]
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,37 @@ class Sharpness:
     rows: int
 
 
+@dataclass(frozen=True)
+class Density:
+    """How the eigenvalues are distributed: point masses that stand for them, from one random start.
+
+    nodes, weights  eigenvalues and their shares, ascending; the shares sum to 1
+    apart           how many outermost ones stand apart, at the top and at the bottom: each is an
+                    eigenvalue by itself, nearer to its node than half way to the next one
+    negative        share of the eigenvalues below 0, `near_zero` within 1% of the radius of 0
+    size            how many there are: parameters that the optimizer holds
+    """
+
+    nodes: tuple[float, ...]
+    weights: tuple[float, ...]
+    apart: tuple[int, int]
+    negative: float
+    near_zero: float
+    size: int
+    scaled: bool
+    training: bool
+    rows: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one graph of the gradient tells; no slice where none was asked for, or time was out."""
+
+    sharpness: Sharpness
+    density: Density
+    slice: Slice | Unmeasured | None
+
+
 @measured
 def sharpness(
     subject: Subject, optimizer: Optimizer, *, products: int = PRODUCTS, limit_s: float = LIMIT_S
@@ -73,6 +113,39 @@ def sharpness(
     The dropout mask is that of the observed forward. Sources: Cohen et al. 2021 (edge of
     stability); Cohen et al. 2022 for Adam.
     """
+    return _survey(subject, optimizer, products, limit_s).sharpness
+
+
+@measured
+def survey(
+    subject: Subject,
+    optimizer: Optimizer,
+    *,
+    limit_s: float = LIMIT_S,
+    sliced: bool = True,
+    max_norm: float | None = None,
+) -> Survey:
+    """`sharpness`, and from the same products the density; and a slice, which costs forwards.
+
+    Args:
+        subject: a model, a call of it and its loss.
+        optimizer: that trains it.
+        limit_s: of this thread.
+        sliced: whether the slice is wanted.
+        max_norm: to which the program clips gradients.
+    """
+    return _survey(subject, optimizer, PRODUCTS, limit_s, sliced=sliced, max_norm=max_norm)
+
+
+def _survey(  # noqa: PLR0913  # what may be asked for
+    subject: Subject,
+    optimizer: Optimizer,
+    products: int,
+    limit_s: float,
+    *,
+    sliced: bool = False,
+    max_norm: float | None = None,
+) -> Survey:
     ends = time.thread_time() + limit_s
     with standing_in(subject) as double, _twice_differentiable():
         double.set_mode("observed")
@@ -81,25 +154,40 @@ def sharpness(
             raise CannotMeasure("the optimizer holds no parameter of this model")
         loss = double.loss_of(double.answer(state=subject.rng, gradients=True)) * subject.factor
         gradient = _gradient(loss, step.weights, keep=True)
-        product = _product(gradient, step)
+        plain = _product(gradient, step.weights)
+        product = _in_coordinates(plain, step)
         along = _along(product, [g.detach() * s for g, s in zip(gradient, step.scale, strict=True)])
         spectrum = _spectrum(product, step.weights)
         spectrum.grow(products, lambda: _is_enough(spectrum, ends))
         values, (highest, _) = spectrum.krylov.ritz().values, spectrum.ends(LEVEL)
-        ratio = step.lr * values[-1] / step.limit
-        return Sharpness(
+        found = Sharpness(
             curvature=values[-1],
             low=highest.low,
             high=highest.high,
             lowest=values[0],
             lr=step.lr,
             limit=step.limit,
-            ratio=ratio,
+            ratio=step.lr * values[-1] / step.limit,
             along=step.lr * along / 2,
             products=spectrum.products + 1,
             scaled=step.scaled,
             rows=double.rows,
         )
+        density = _density(spectrum, subject, step, double.rows)
+        ground = Ground(double, step.weights, gradient, plain)
+        if not sliced:
+            return Survey(found, density, None)
+        top = _shaped(spectrum.krylov.vector(len(values) - 1), step.weights)
+        sharpest = [v * s for v, s in zip(top, step.scale, strict=True)]
+        lines = _slice(subject, ground, optimizer, sharpest, ends=ends, max_norm=max_norm)
+        return Survey(found, density, lines)
+
+
+@measured
+def _slice(subject: Subject, ground: Ground, *args: Any, **options: Any) -> Slice | None:
+    """A slice that fails takes nothing else with it."""
+    del subject
+    return slice_of(ground, *args, **options)
 
 
 class _Step:
@@ -125,10 +213,16 @@ class _Step:
         if cls in _SCALING and not self.scaled:
             raise CannotMeasure("the optimizer has not stepped yet: it has no scales")
         relative = [float(g["lr"]) / self.lr if self.lr else 1.0 for g, _, _ in held]
+        top = max((float(m.max()) for m in moments if m is not None and m.numel()), default=0.0)
         self.scale = [
-            torch.full_like(w, r**0.5) if m is None else (r / m) ** 0.5
+            torch.full_like(w, r**0.5) if m is None else _scale(r, m, MUTE * top)
             for r, m, w in zip(relative, moments, self.weights, strict=True)
         ]
+
+
+def _scale(relative: float, moment: torch.Tensor, mute: float) -> torch.Tensor:
+    """P^(-1/2) of a parameter; 0 where all that it was given is rounding."""
+    return torch.where(moment > mute, (relative / moment) ** 0.5, torch.zeros_like(moment))
 
 
 _SCALING = frozenset("Adam AdamW NAdam RAdam RMSprop Adagrad".split())
@@ -180,30 +274,38 @@ def _gradient(value: torch.Tensor, weights: Vector, *, keep: bool) -> Vector:
     )
 
 
-def _product(gradient: Vector, step: _Step) -> Callable[[Vector], Vector]:
-    """Vector to Hessian times vector, in the optimizer's coordinates."""
+def _product(gradient: Vector, weights: Vector) -> Product:
+    """Vector to Hessian times vector."""
     curved = [i for i, g in enumerate(gradient) if g.grad_fn is not None]
     if not curved:
         raise CannotMeasure("the loss has no curvature: it is linear in the weights")
     outputs = [gradient[i] for i in curved]
 
     def product(vector: Vector) -> Vector:
-        scaled = [v * s for v, s in zip(vector, step.scale, strict=True)]
-        through = torch.autograd.grad(
+        return torch.autograd.grad(
             outputs,
-            step.weights,
-            grad_outputs=[scaled[i] for i in curved],
+            weights,
+            grad_outputs=[vector[i] for i in curved],
             retain_graph=True,
             allow_unused=True,
             materialize_grads=True,
         )
-        parts = zip(through, scaled, step.scale, step.decay, strict=True)
+
+    return product
+
+
+def _in_coordinates(plain: Product, step: _Step) -> Product:
+    """The same in the optimizer's coordinates, with its coupled weight decay."""
+
+    def product(vector: Vector) -> Vector:
+        scaled = [v * s for v, s in zip(vector, step.scale, strict=True)]
+        parts = zip(plain(scaled), scaled, step.scale, step.decay, strict=True)
         return [(h + decay * v) * s for h, v, s, decay in parts]
 
     return product
 
 
-def _along(product: Callable[[Vector], Vector], direction: Vector) -> float:
+def _along(product: Product, direction: Vector) -> float:
     """Curvature along a direction."""
     length = _dot(direction, direction)
     return _dot(direction, product(direction)) / length if length else 0.0
@@ -213,7 +315,7 @@ def _dot(a: Vector, b: Vector) -> float:
     return float(sum((x.double() * y.double()).sum().cpu() for x, y in zip(a, b, strict=True)))
 
 
-def _spectrum(product: Callable[[Vector], Vector], like: Vector) -> Spectrum:
+def _spectrum(product: Product, like: Vector) -> Spectrum:
     """That of products in pieces of the shapes of `like`."""
 
     def flat(vector: torch.Tensor) -> torch.Tensor:
@@ -225,6 +327,39 @@ def _spectrum(product: Callable[[Vector], Vector], like: Vector) -> Spectrum:
     size = sum(weight.numel() for weight in like)
     dtype = torch.promote_types(like[0].dtype, torch.float32)
     return Spectrum(flat, size, dtype=dtype, device=like[0].device, seed=_SEED)
+
+
+def _density(spectrum: Spectrum, subject: Subject, step: _Step, rows: int) -> Density:
+    """What the basis that is there tells of all eigenvalues."""
+    basis = spectrum.krylov
+    nodes, weights, negative, near_zero, _ = density_of([basis], spectrum.n)
+    return Density(
+        nodes=tuple(_rounded(node) for node in nodes),
+        weights=tuple(_rounded(weight) for weight in weights),
+        apart=(_apart(basis, top=True), _apart(basis, top=False)),
+        negative=_rounded(negative),
+        near_zero=_rounded(near_zero),
+        size=spectrum.n,
+        scaled=step.scaled,
+        training=subject.training,
+        rows=rows,
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _apart(basis: Krylov, *, top: bool) -> int:
+    """How many eigenvalues are told apart from the others at one end, outermost first."""
+    ritz, sign = basis.ritz(), 1 if top else -1
+    pairs = sorted(zip(ritz.values, ritz.residuals, strict=True), reverse=top)
+    count = 0
+    for (value, residual), (inner, _) in itertools.pairwise(pairs):
+        if sign * value <= basis.rounding or 2 * residual >= abs(value - inner):
+            break
+        count += 1
+    return count
 
 
 def _is_enough(spectrum: Spectrum, ends: float) -> bool:

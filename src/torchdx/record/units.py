@@ -17,7 +17,8 @@ activation.mean activation.std activation.gain channel.mean_rms channel.std_rms 
 update.norm weight.gain optimizer.weight_norm optimizer.update_norm optimizer.lr
 optimizer.decay_ratio clip.ratio prediction.mean prediction.std prediction.min prediction.max
 prediction.correlation target.mean target.std target.min target.max noise.square noise.spread
-loss.head loss.training loss.validation curvature.max curvature.low curvature.high curvature.ratio
+loss.head loss.training loss.validation curvature.lambda_max
+curvature.lambda_max.low curvature.lambda_max.high curvature.lr_ratio
 """
 
 UNITS: Mapping[str, str] = {

@@ -50,6 +50,7 @@ def summary(  # noqa: PLR0913  # all that there is to say
     failure: str | None = None,
     stderr: bool = True,
     tried: Sequence[str] = (),
+    curved: Sequence[str] = (),
 ) -> None:
     """Print what was found in a run.
 
@@ -60,10 +61,12 @@ def summary(  # noqa: PLR0913  # all that there is to say
         failure: why that could not be written.
         stderr: where it is printed; else on stdout.
         tried: its trials, a line each.
+        curved: what is known of its curvature, likewise.
     """
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-        parts = _summary(record, diagnosis, path, failure, tried)
+        said = [("tried", line) for line in tried] + [("curvature", line) for line in curved]
+        parts = _summary(record, diagnosis, path, failure, said)
         text = _render(parts, console(stderr=stderr))
         (sys.stderr if stderr else sys.stdout).write(text)
 
@@ -123,7 +126,7 @@ def _summary(
     diagnosis: Diagnosis,
     path: Path,
     failure: str | None,
-    tried: Sequence[str] = (),
+    said: Sequence[tuple[str, str]] = (),
 ) -> Iterator[RenderableType]:
     yield ""
     yield Bar(
@@ -137,7 +140,7 @@ def _summary(
     else:
         yield _nothing(record)
         yield ""
-    yield _facts(record, diagnosis, path, tried)
+    yield _facts(record, diagnosis, path, said)
     for text in _own_failures(record, failure):
         yield Padding(Text(text, style="yellow"), (0, 2))
     yield ""
@@ -235,7 +238,9 @@ def _number(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _facts(record: Record, diagnosis: Diagnosis, path: Path, tried: Sequence[str]) -> Table:
+def _facts(
+    record: Record, diagnosis: Diagnosis, path: Path, more: Sequence[tuple[str, str]]
+) -> Table:
     counts = {"found": 0, "explained": 0, "unclear": 0, "not found": 0}
     for _, _, outcome in diagnosis.checked:
         counts[outcome] += 1
@@ -250,8 +255,8 @@ def _facts(record: Record, diagnosis: Diagnosis, path: Path, tried: Sequence[str
         table.add_row("explained", f"{finding.code} {finding.name}, by {cause}")
     for answer in diagnosis.unclear:
         table.add_row("unclear", f"{answer.code} {answer.name}: {answer.because}")
-    for line in tried:
-        table.add_row("tried", line)
+    for what, line in more:
+        table.add_row(what, line)
     spent, elapsed = record.end.get("spent_s"), record.end.get("elapsed_s")
     if spent is not None and elapsed:
         table.add_row("cost", f"{spent:.2f} s of {elapsed:.1f} s in torchdx's hooks")

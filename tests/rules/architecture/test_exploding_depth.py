@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from tests.rules.architecture.classified import FEATURES, fit, he, layered, only
+from tests.rules.optimisation.runs import bounded
 from tests.support import findings, observed
 
 
@@ -82,3 +83,14 @@ def test_weights_too_large_by_themselves_are_another_fault(tmp_path):
     record = grown(tmp_path, make, rate=1e-6)
     assert findings("A07", record) == []
     assert findings("A05", record)
+
+
+def test_where_the_rate_is_beyond_what_the_curvature_bears_its_interval_is_told(tmp_path):
+    record = grown(tmp_path, tower())
+    (plain,) = findings("A07", record)
+    assert "what the curvature bears" not in plain.text
+    (finding,) = findings("A07", bounded(record, 3.0, 3.5))
+    assert "the rate is 3 to 3.5 times what the curvature bears (99%)" in finding.text
+    assert finding.evidence[-1].value == 3
+    (across,) = findings("A07", bounded(record, 0.9, 3.5))
+    assert across.text == plain.text

@@ -8,6 +8,8 @@ from torchdx.report.charts.flow import flows
 from torchdx.report.charts.histograms import histograms
 from torchdx.report.charts.learning import learning
 from torchdx.report.charts.sharpness import sharpness
+from torchdx.report.charts.slices import slices
+from torchdx.report.charts.spectrum import spectrum
 from torchdx.report.charts.time import time_splits
 from torchdx.report.charts.trial import trial
 from torchdx.report.view import View
@@ -29,6 +31,8 @@ def figures_of(view: View, signal: str = "") -> dict[str, Figure]:
         *flows(view),
         *histograms(view),
         sharpness(view),
+        spectrum(view),
+        *slices(view),
         labels(view),
         output_gradients(view),
         time_splits(view),

@@ -1,6 +1,16 @@
 """Step size against curvature over the run: above the line a step along the sharpest way grows."""
 
-from torchdx.report.charts.base import FILL, Chart, Figure, columns, quantity, said, steps, told
+from torchdx.report.charts.base import (
+    FILL,
+    Chart,
+    Figure,
+    columns,
+    quantity,
+    said,
+    spans,
+    steps,
+    told,
+)
 from torchdx.report.view import View
 from torchdx.report.view.curvature import Sharpness
 
@@ -23,7 +33,12 @@ def sharpness(view: View) -> Figure | None:
         lowest=[said(s["lowest"]) for s in known],
         lr=[said(s["lr"]) for s in known],
     )
-    y = quantity("ratio", "step size x curvature / limit", "log")
+    drawn = [value for s in known for value in (s["ratio"], s["low"], s["high"])]
+    wide = spans([LIMIT, *drawn])
+    y = quantity("ratio", "step size x curvature / limit", "log" if wide else "linear")
+    y["axis"]["format"] = "~g"
+    if not wide:
+        y["scale"] = {"zero": True}
     encoding: Chart = {
         "x": steps(),
         "y": y,

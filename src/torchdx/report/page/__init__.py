@@ -22,6 +22,8 @@ from torchdx.report.charts.histograms import frame_of as histogram_frame
 from torchdx.report.charts.histograms import histograms
 from torchdx.report.charts.learning import learning
 from torchdx.report.charts.sharpness import sharpness
+from torchdx.report.charts.slices import slices
+from torchdx.report.charts.spectrum import spectrum
 from torchdx.report.charts.theme import config
 from torchdx.report.charts.time import time_splits
 from torchdx.report.charts.trial import trial
@@ -103,7 +105,8 @@ def _frame(*, live: bool) -> dict[str, Any]:
 def _figures(view: View) -> dict[str, list[Figure]]:
     """By the part of the page that they stand in."""
     parts: dict[str, list[Figure | None]] = {
-        "learning": [learning(view), sharpness(view)],
+        "learning": [learning(view)],
+        "curvature": [sharpness(view), spectrum(view), *slices(view)],
         "flow": [*flows(view), *histograms(view)],
         "data": [labels(view), output_gradients(view)],
         "time": [time_splits(view)],

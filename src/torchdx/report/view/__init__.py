@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from torchdx.record.model import Record
-from torchdx.report.view.curvature import Sharpness, curvature_of
+from torchdx.report.view.curvature import (
+    Density,
+    Sharpness,
+    Slice,
+    curvature_of,
+    slices_of,
+    spectra_of,
+)
 from torchdx.report.view.data import Data, data_of
 from torchdx.report.view.flow import Flow, flow_of, forward_order
 from torchdx.report.view.head import Head, head_of
@@ -35,6 +42,8 @@ class View(TypedDict):
     flow: list[Flow]
     histograms: list[Histograms]
     curvature: list[Sharpness]
+    spectra: list[Density]
+    slices: list[Slice]
     data: Data
     time: list[Split]
 
@@ -70,6 +79,8 @@ def view_of(  # noqa: PLR0913  # what is told of a run, and how
         flow=flow_of(record, order),
         histograms=histograms_of(record, order),
         curvature=curvature_of(record),
+        spectra=spectra_of(record),
+        slices=slices_of(record),
         data=data_of(record),
         time=time_of(record),
     )

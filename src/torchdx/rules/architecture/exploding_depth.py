@@ -3,7 +3,9 @@
 ## What is seen
 Four layers or more one behind the other, each with weights of a sound size; yet what the last is
 given is many times what the first puts out, the gradient comes back many times as large, and no
-norm stands between. The first loss is far above that of a guess, or the loss is soon not finite.
+norm stands between. The first loss is far above that of a guess, or the loss is soon not finite, or
+the learning rate is beyond twice what the curvature bears with its whole 99% interval, and the loss
+does not fall.
 ## Why the net does not learn
 Each block adds to its input something as large as the input (or a layer multiplies it by a little
 too much): with depth the factors multiply. The first answers are absurd, and one step at the usual
@@ -28,6 +30,7 @@ from torchdx.record.model import Record
 from torchdx.rules.architecture.harm import first_over_guess, not_finite
 from torchdx.rules.architecture.stages import NORMS, Stage, chain, main_graph
 from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription, rule
+from torchdx.rules.optimisation.strides import Course, Curved, beyond, bound, busiest
 
 LAYERS = 4  # with fewer there is no depth to speak of
 # What the last layer is given over what the first puts out, in the first step. Healthy chains
@@ -40,6 +43,8 @@ SOUND = 2.7  # gain of single weights above which A05 has the cause
 # First loss over that of a guess; sick 16 and 2e8. Healthy 2.6 at most, but for one recurrent net
 # (7.4).
 WORSE = 3.0
+HOVERING = 2.0  # times the limit of stable steps; healthy runs reach 1.4 with SGD
+NO_FALL = 0.98  # loss of the last quarter over the third
 FAR = 10.0  # as much worse than a guess is plain
 
 
@@ -62,9 +67,17 @@ def check(record: Record) -> Iterator[Answer]:
     if growth.forward < GROWTH or growth.backward < BACK:
         return
     worse = first_over_guess(record, graph.key)
-    lost = not_finite(record)
-    if lost or (worse is not None and worse >= WORSE):
-        yield _finding(record, growth, worse, lost=lost)
+    optimizer = busiest(record)
+    plain = optimizer is not None and not optimizer.scale_free
+    lost, steep = not_finite(record), beyond(record) if plain else None
+    if lost or (plain and _stuck(record)) or (worse is not None and worse >= WORSE):
+        yield _finding(record, growth, worse, steep, lost=lost)
+
+
+def _stuck(record: Record) -> bool:
+    """Whether steps are far beyond what the curvature bears, and the loss does not fall."""
+    course = Course(record)
+    return course.known and course.fall >= NO_FALL and beyond(record, HOVERING) is not None
 
 
 def growth_of(record: Record, way: list[Stage]) -> _Growth | None:
@@ -86,7 +99,9 @@ def _size(record: Record, stage: Stage) -> float | None:
     return math.hypot(mean[0][1], std[0][1]) if mean and std else None
 
 
-def _finding(record: Record, growth: _Growth, worse: float | None, *, lost: bool) -> Finding:
+def _finding(
+    record: Record, growth: _Growth, worse: float | None, steep: Curved | None, *, lost: bool
+) -> Finding:
     way = growth.way
     text = (
         f"over {len(way)} layers without a norm the signal grows {growth.forward:.3g} times, from "
@@ -97,12 +112,16 @@ def _finding(record: Record, growth: _Growth, worse: float | None, *, lost: bool
         text += f"; the first loss is {worse:.3g} times that of a guess"
     if lost:
         text += "; the loss is not finite later on"
+    if steep is not None:
+        text += f"; at step {steep.step} the rate is {steep} times what the curvature bears (99%)"
     evidence = [
         Evidence("growth of the signal", float(f"{growth.forward:.3g}"), GROWTH),
         Evidence("growth of the gradient", float(f"{growth.backward:.3g}"), BACK),
     ]
     if worse is not None:
         evidence.append(Evidence("first loss over that of a guess", float(f"{worse:.3g}"), WORSE))
+    if steep is not None:
+        evidence.append(bound(steep, 1))
     plain = lost or (worse is not None and worse >= FAR)
     return Finding(
         text=text,

@@ -5,9 +5,11 @@ In the second half of the run the loss no longer falls but swings by most of its
 zero, and the first steps changed the weights by a fifth of their size or more.
 ## Why the net does not learn
 Three causes look alike. *Curvature*: with a rate near or beyond 2 over the curvature each step
-overshoots. *Gradient noise*: a small batch points elsewhere each time, and the steps are too long
-to average it out. *Order of the data*: batches of one kind after another pull the weights to and
-fro; `unshuffled-data` is the rule for that.
+overshoots. This is said where the whole 99% interval of the measured curvature lies there; where
+the whole of it lies below, it is ruled out; across, neither is said. *Gradient noise*: a small
+batch points elsewhere each time, and the steps are too long to average it out. *Order of the data*:
+batches of one kind after another pull the weights to and fro; `unshuffled-data` is the rule for
+that.
 ## When this is wrong
 A noisy loss at its floor swings by its own size: that of small batches does so at any rate. Only
 together with long steps and no fall is it told.
@@ -22,7 +24,16 @@ from collections.abc import Iterator
 
 from torchdx.record.model import Optimizer, Record
 from torchdx.rules.base import Answer, Evidence, Excluded, Finding, Prescription, rule
-from torchdx.rules.optimisation.strides import FIRST, Course, busiest, rate, shares, sharpness
+from torchdx.rules.optimisation.strides import (
+    FIRST,
+    Course,
+    Curved,
+    bound,
+    busiest,
+    curved,
+    rate,
+    shares,
+)
 from torchdx.rules.series import early
 
 # Largest change of the weights in one of the first steps. Healthy runs whose loss swings and does
@@ -47,29 +58,39 @@ def check(record: Record) -> Iterator[Answer]:
 
 
 def _finding(record: Record, optimizer: Optimizer, step: float, course: Course) -> Finding:
-    ratio = max(sharpness(record), default=None)
-    curved = ratio is not None and ratio >= CURVED and not optimizer.scale_free
-    by = "the step size against the curvature" if curved else "the step size against gradient noise"
+    known = max(curved(record), key=lambda k: k.low, default=None)
+    steep = known is not None and known.low >= CURVED and not optimizer.scale_free
     evidence = [
         Evidence("swing of the second half, over its median", course.swing, SWING),
         Evidence("loss of the last quarter over the third", course.fall, NO_FALL),
         Evidence("longest of the first steps, in sizes of the weights", step, LONG_STEP),
     ]
-    if ratio is not None:
-        evidence.append(Evidence("rate times curvature, over the limit", ratio, CURVED))
+    if known is not None:
+        evidence.append(bound(known, CURVED))
     return Finding(
         text=f"the loss swings by {course.swing:.0%} of its size and no longer falls, at "
-        f"{course.total:.2f} times its first value: {by} ({optimizer.cls}, rate "
-        f"{rate(optimizer):g})",
+        f"{course.total:.2f} times its first value: {_cause(known, steep=steep)} "
+        f"({optimizer.cls}, rate {rate(optimizer):g})",
         line=optimizer.line,
         place=f"optimizer {optimizer.id}",
         severity="suspicion",
-        confidence="strong" if curved else "weak",
+        confidence="strong" if steep else "weak",
         evidence=tuple(evidence),
         excluded=_order(record),
         prescriptions=(Prescription("step_size", "divide the learning rate by 10", to="0.1"),),
         confirm="with a tenth of the rate the loss falls on",
     )
+
+
+def _cause(known: Curved | None, *, steep: bool) -> str:
+    """By what it swings, as far as the interval of the curvature tells."""
+    if known is not None and steep:
+        return f"the step size against the curvature, {known} times what it bears (99%)"
+    if known is not None and known.low < CURVED <= known.high:
+        return (
+            f"the step size against gradient noise or the curvature ({known}, 99%: not told apart)"
+        )
+    return "the step size against gradient noise"
 
 
 def _order(record: Record) -> tuple[Excluded, ...]:
