@@ -69,6 +69,18 @@ CASES = {
         ),
         r"scalar loss, but the loss function gave \(3, 2\).*reduction='none'",
     ),
+    "nothing": (
+        lambda: (nn.Linear(4, 2), lambda model, batch: None, torch.randn(3, 4)),
+        "the loss function gave None: a missing `return`",
+    ),
+    "number": (
+        lambda: (
+            nn.Linear(4, 2),
+            lambda model, batch: model(batch).sum().item(),
+            torch.randn(3, 4),
+        ),
+        r"the loss function gave a float\. Give the tensor itself",
+    ),
     "frozen": (
         lambda: (
             nn.Linear(4, 2).requires_grad_(requires_grad=False),

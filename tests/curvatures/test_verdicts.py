@@ -404,3 +404,22 @@ def test_update_of_leaves_parameters_that_another_optimizer_holds():
         update[:56], torch.tensor(-0.1, dtype=torch.float64)
     )
     assert not update[56:].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gradient_within_the_rounding_of_the_weights_does_not_descend(dtype):
+    """Fewer rows than weights: the loss reaches rounding, its gradient never quite 0."""
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(20, 40, dtype=dtype), torch.randn(20, 1, dtype=dtype)
+    net = nn.Linear(40, 1, bias=False, dtype=dtype)
+    with torch.no_grad():
+        solved = torch.linalg.lstsq(inputs.double(), targets.double()).solution
+        net.weight.copy_(solved.T)
+    c = dx.curvature(net, lambda m, b: (m(b[0]) - b[1]).pow(2).mean(), (inputs, targets))
+    found = c.critical(full_batch=True)
+    assert found.gradient_norm > 0
+    assert found.verdict == "degenerate"
+    with torch.no_grad():
+        net.weight.mul_(1 + 1e4 * torch.finfo(dtype).eps)
+    off = dx.curvature(net, lambda m, b: (m(b[0]) - b[1]).pow(2).mean(), (inputs, targets))
+    assert off.critical(full_batch=True).verdict == "descending"

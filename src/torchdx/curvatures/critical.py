@@ -20,6 +20,9 @@ from torchdx.curvatures.vectors import dot, length
 
 ZERO = 100.0  # epsilons of the dtype times the radius: an eigenvalue below is no different from 0
 PROMISE = 1e-6  # of the loss: a gradient step that promises less does not descend
+# Times what the weights' own rounding does to the gradient, eps |w| radius: no gradient below is
+# told from 0. At interpolating minima of linear nets and of least squares 0.07 to 1.4 were met.
+ROUNDING = 10.0
 _RADIUS_PRODUCTS = 6
 _LOOK_EACH = 2
 _IN_NOISE = "; the gradient is below its sampling noise (full_batch=True judges this batch alone)"
@@ -112,8 +115,16 @@ def _downwards(local: Local) -> torch.Tensor:
 
 
 def zero_of(local: Local) -> float:
-    """Below what an eigenvalue is not told from 0."""
-    return ZERO * torch.finfo(local.objective.layout.dtype).eps * local.spectrum.krylov.radius
+    """Below what an eigenvalue is not told from 0; a basis of several starts rounds more."""
+    krylov = local.spectrum.krylov
+    least = ZERO * torch.finfo(local.objective.layout.dtype).eps * krylov.radius
+    return max(least, 2 * krylov.rounding)
+
+
+def _rounding(local: Local) -> float:
+    """Norm of a gradient that is no different from 0."""
+    eps = torch.finfo(local.objective.layout.dtype).eps
+    return ROUNDING * eps * length(local.weights) * local.spectrum.krylov.radius
 
 
 def _promise(local: Local) -> float:
@@ -132,7 +143,7 @@ def _slope(
         return "" if norm <= tol else f"|g| = {short(norm)} is above the given {short(tol)}"
     if noise is not None and norm <= noise:
         return ""
-    if promise <= PROMISE * abs(local.value) or not norm:
+    if promise <= PROMISE * abs(local.value) or norm <= _rounding(local):
         return ""
     against = "" if noise is None else f", {norm / noise:.1f} times its noise"
     share = f" of the loss {short(local.value)}"

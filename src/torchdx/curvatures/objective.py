@@ -269,7 +269,7 @@ class _Form:
 
     def _first(self, batch: Any) -> torch.Tensor:
         failures: list[str] = []
-        last: torch.Tensor | None = None
+        last: Any = None
         for of_model in forms(self.loss_fn):
             try:
                 loss = call_of(self.model, self.loss_fn, batch, of_model=of_model)
@@ -280,8 +280,8 @@ class _Form:
                 self._of_model = of_model
                 return loss
             last = loss
-        if last is not None:
-            return last
+        if last is not None or not failures:
+            return _scalar(last)
         msg = (
             "The loss could not be computed as loss_fn(model, batch) or loss_fn(output, target); "
             f"found: {'; '.join(failures)}. Check the batch and the order of arguments."
@@ -334,11 +334,18 @@ def _checked(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _scalar(loss: Any) -> torch.Tensor:
     if isinstance(loss, torch.Tensor) and loss.numel() == 1:
         return loss
-    shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
-    msg = (
-        f"A Hessian needs a scalar loss, but the loss function gave {shape}. Likely "
-        "reduction='none' or a missing .mean(): average over rows."
-    )
+    if loss is None:
+        msg = "A Hessian needs a scalar loss, but the loss function gave None: a missing `return`?"
+    elif not isinstance(loss, torch.Tensor):
+        msg = (
+            f"A Hessian needs a scalar loss, but the loss function gave a {type(loss).__name__}. "
+            "Give the tensor itself: .item() and float() cut it off from the weights."
+        )
+    else:
+        msg = (
+            f"A Hessian needs a scalar loss, but the loss function gave {tuple(loss.shape)}. Likely "
+            "reduction='none' or a missing .mean(): average over rows."
+        )
     raise CallError(msg)
 
 

@@ -45,7 +45,8 @@ class Extremes(Result):
             rows["note"] = "differences of gradients: an estimate, nothing is certified"
         elif not self.certified:
             rows["note"] = "wider than asked for: allow more products"
-        return lines("eigenvalues of the Hessian", rows, self.about, self.spent)
+        what = "operator" if self.about.method == "foreign" else "Hessian"
+        return lines(f"eigenvalues of the {what}", rows, self.about, self.spent)
 
 
 @dataclass(frozen=True, repr=False)

@@ -20,7 +20,6 @@ from torchdx.errors import CallError
 
 LEAST_LOSSES = 9
 EDGE = 0.9  # of the limit: from here on it is near
-HOVERING = 2.0  # times the limit: beyond it training does not hover
 _RISE = 2.33  # standard deviations
 _MOST = 300  # losses that are looked at, the last ones
 
@@ -158,9 +157,3 @@ def _verdict(ratio: Interval, trend: str) -> tuple[str, str]:
         "edge of stability",
         f"{told}, but the loss is {trend}: training hovers there by itself, no fault",
     )
-
-
-_FAR = (
-    "{}, far beyond it; that the loss does not rise yet is no proof that it will not",
-    "{}, far beyond it: lower it",
-)
