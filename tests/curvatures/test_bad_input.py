@@ -70,7 +70,7 @@ CASES = {
         r"scalar loss, but the loss function gave \(3, 2\).*reduction='none'",
     ),
     "nothing": (
-        lambda: (nn.Linear(4, 2), lambda model, batch: None, torch.randn(3, 4)),
+        lambda: (nn.Linear(4, 2), lambda *_: None, torch.randn(3, 4)),
         "the loss function gave None: a missing `return`",
     ),
     "number": (

@@ -343,8 +343,8 @@ def _scalar(loss: Any) -> torch.Tensor:
         )
     else:
         msg = (
-            f"A Hessian needs a scalar loss, but the loss function gave {tuple(loss.shape)}. Likely "
-            "reduction='none' or a missing .mean(): average over rows."
+            "A Hessian needs a scalar loss, but the loss function gave "
+            f"{tuple(loss.shape)}. Likely reduction='none' or a missing .mean(): average over rows."
         )
     raise CallError(msg)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from torchdx import __version__
 from torchdx.lab.study import Study
 
-_MAKERS = ("torchdx.lab.", "torchdx.treatments.")
+_MAKERS = ("torchdx.lab.", "torchdx.treatments.", "torchdx.curvatures.")
 _JUDGES = tuple(f"torchdx.lab.{name}" for name in ("rows", "statistics", "study"))  # make no rows
 _WORDS = frozenset({"title", "source", "paper", "setting", "amended"})  # of a study, for readers
 DRAWS = "figure"  # functions whose names begin so only draw
 
 
 def version_of(study: Study) -> str:
-    """Of a study's file, of what it takes from the lab and the treatments, and of torchdx.
+    """Of a study's file, of what it takes from the lab, treatments and curvatures, and of torchdx.
 
     Imports are followed as far as they stay there. Comments, docstrings, layout, what draws
     (`figure`, `figure_...`) and what a study says of itself do not count; claims do.
