@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from torchdx.cli import torchdx
 from torchdx.errors import CallError
+from torchdx.report.charts.base import said
 
 pytest.importorskip("vl_convert")
 
@@ -63,3 +64,17 @@ def test_the_signal_of_the_picture_can_be_chosen(records, here):
 )
 def test_a_wrong_call_gets_one_message(records, here, arguments, message):
     assert message in call(records("healthy"), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "not measured"),
+        (0.000123, "0.000123"),
+        (-2411.0, "-2,410"),
+        (999.6, "1,000"),
+        (3e8, "3e+08"),
+    ],
+)
+def test_a_number_in_a_sentence_has_three_digits(value, words):
+    assert said(value) == words

@@ -100,7 +100,10 @@ def finite(values: Iterable[Number]) -> list[Number]:
 
 
 def said(value: Number) -> str:
-    """A number in a sentence."""
+    """A number in a sentence: three digits, up to a million without an exponent."""
     if value is None:
         return "not measured"
-    return value if isinstance(value, str) else f"{value:.3g}"
+    if isinstance(value, str):
+        return value
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if 1_000 <= abs(rounded) < 1e6 else f"{rounded:.3g}"  # noqa: PLR2004
