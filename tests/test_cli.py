@@ -13,17 +13,20 @@ from torch import nn
 
 from tests.support import observed
 from torchdx.cli import COMMANDS, torchdx
+from torchdx.events.recorder import Recorder
+from torchdx.observer import Observer
 from torchdx.record import index
+from torchdx.record.writer import Writer
 from torchdx.rules.base import all_rules
 
 
-def train(*, twice: bool) -> None:
-    """Twelve steps of a classifier, with one softmax too many or without."""
+def train(*, twice: bool, steps: int = 12) -> None:
+    """Some steps of a classifier, with one softmax too many or without."""
     torch.manual_seed(0)
     model = nn.Linear(6, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     x, y = torch.randn(16, 6), torch.arange(16) % 4
-    for _ in range(12):
+    for _ in range(steps):
         optimizer.zero_grad()
         scores = model(x).softmax(1) if twice else model(x)
         nn.functional.cross_entropy(scores, y).backward()
@@ -93,6 +96,68 @@ def test_a_wrong_call_ends_with_one_message_and_status_2(here, arguments, messag
     assert (status, said) == (2, "")
     assert message in error
     assert "Traceback" not in error
+
+
+def test_where_little_was_seen_it_is_said_beside_what_was_not_found(here):
+    observed(lambda: train(twice=False, steps=1), here / index.FOLDER / "short.dx")
+    little = "; little was seen: 1 backward pass, 1 step"
+    _, said = quick("report", "short", "--text")
+    assert f"{len(all_rules())} not found{little}" in said
+    _, said = quick("check", "short")
+    assert said == f"short: healthy ({len(all_rules())} rules checked{little})\n"
+
+
+def stopped(folder, *, twice):
+    """The record of a run that torchdx stopped watching by an error of its own."""
+    path = folder / index.FOLDER / "stopped.dx"
+    observer = Observer(Recorder(Writer(path)))
+    observer.start()
+    after = observer._kit.strides.stepped
+
+    def breaking(optimizer, number, step):
+        after(optimizer, number, step)
+        if step == 8:
+            message = "a defect"
+            raise ZeroDivisionError(message)
+
+    observer._kit.strides.stepped = breaking
+    train(twice=twice)
+    observer.finish(status=0)
+
+
+def test_a_run_that_was_not_watched_to_its_end_is_not_called_healthy(here):
+    stopped(here, twice=False)
+    status, said, error = call("check", "stopped")
+    assert (status, said) == (2, "")
+    assert "stopped watching at step 8 because of an error of its own" in " ".join(error.split())
+    assert "ZeroDivisionError: a defect" in error
+    _, said = quick("report", "stopped", "--text")
+    assert "nothing found until step 8, where watching ended: no more can be said" in said
+    assert f"{len(all_rules())} rules: 0 found, {len(all_rules())} unclear" in said
+    assert "not found" not in said
+    assert "0 found" in said
+
+
+def test_findings_from_before_torchdx_stopped_watching_count(here):
+    stopped(here, twice=True)
+    status, said, error = call("check", "stopped")
+    assert status == 1
+    assert "L01 softmax-before-cross-entropy" in said
+    assert "stopped watching at step 8" in " ".join(error.split())
+
+
+def test_files_say_that_a_run_was_not_watched_to_its_end(here):
+    stopped(here, twice=False)
+    quick("report", "stopped", "-o", "f.json")
+    report = json.loads(Path("f.json").read_text())
+    assert report["run"]["failure"].startswith("ZeroDivisionError: a defect")
+    assert report["run"]["watched_steps"] == 8
+    assert {rule["outcome"] for rule in report["checked"]} == {"unclear"}
+    quick("report", "stopped", "-o", "f.xml")
+    suite = ET.parse("f.xml").getroot()  # noqa: S314  # our own
+    assert (suite.get("errors"), suite.get("skipped")) == ("1", str(len(all_rules())))
+    assert len(list(suite.iter("skipped"))) == len(all_rules())
+    assert suite.get("tests") == str(len(list(suite.iter("testcase"))))
 
 
 def test_report_writes_findings_of_the_documented_schema(here):

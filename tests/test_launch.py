@@ -1,6 +1,7 @@
 """`torchdx run` starts a program as `python` does, and ends as it does."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -239,6 +240,23 @@ def test_an_error_of_ours_disarms_us_and_is_told_once(tmp_path: Path):
 
     kinds = [entry["e"] for entry in read_entries(tmp_path / "run.dx").entries]
     assert kinds.count("failure") == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("raise ValueError('no rows  left')", r"by ValueError: no rows left \(train.py:\d+\)"),
+        ("raise SystemExit(3)", "with exit status 3"),
+    ],
+)
+def test_the_summary_says_how_a_program_failed(end: str, told: str, tmp_path: Path):
+    (tmp_path / "train.py").write_text(TRAINS.replace("END", "") + f"\n{end}\n")
+    start = [sys.executable, "-m", "torchdx"]
+    kept = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60}
+    run = subprocess.run([*start, "run", "--record", "run.dx", "train.py"], check=False, **kept)
+    report = subprocess.run([*start, "report", "--text", "run.dx"], check=False, **kept)
+    for said in (run.stderr, report.stdout):
+        assert re.search(f"ended +{told}", said), said
 
 
 def test_child_interpreters_are_observed_through_the_environment(tmp_path: Path):

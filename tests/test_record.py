@@ -192,3 +192,20 @@ def test_numbers_that_json_does_not_know_survive(tmp_path):
     path = written(tmp_path / "run.dx", [{"e": "x", "nan": float("nan"), "inf": float("inf")}])
     (entry,) = read_entries(path).entries
     assert json.dumps(entry) == '{"e": "x", "nan": NaN, "inf": Infinity}'
+
+
+@pytest.mark.parametrize("kept", ["own", "own.dx"])
+@pytest.mark.parametrize("asked", ["own", "own.dx", ".torchdx/own", ".torchdx/own.dx", "ow"])
+def test_a_record_is_found_with_and_without_its_suffix(kept, asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / index.FOLDER / kept, [{"e": "x"}])
+    (tmp_path / index.FOLDER / "notes").write_text("no record")
+    assert index.find(asked).resolve() == tmp_path / index.FOLDER / kept
+    assert [path.name for path in index.runs()] == [kept]
+
+
+def test_the_very_name_goes_before_others_that_begin_with_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.dx", "own-2.dx"):
+        written(tmp_path / index.FOLDER / name, [{"e": "x"}])
+    assert index.find("own").name == index.find("own.dx").name == "own.dx"

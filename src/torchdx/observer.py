@@ -55,6 +55,7 @@ class Observer(Hearing):
         self._patches: Patches | None = None
         self._judge = Judge(recorder, self._kit.totals, told)
         self._stepped = 0
+        self._behind: set[int] = set()  # optimizers that stepped since the last cycle ended
 
     def measure_curvature(self, every: int) -> None:
         """Measure it about every so many steps, as far as time is there; 0: as the rules need."""
@@ -209,6 +210,10 @@ class Observer(Hearing):
         kit.losses.step()
         if step > self._stepped:
             self._cycle_ended(step)
+        elif number in self._behind:
+            self._cycle_without_lead(number)
+        else:
+            self._behind.add(number)
         sampled = kit.sampling.level is Level.FULL
         if kit.looks.after_step(number, step, line, sampled=sampled) and step >= HELD_FROM:
             held.look(self.recorder)
@@ -222,10 +227,21 @@ class Observer(Hearing):
 
     def _cycle_ended(self, step: int) -> None:
         """The optimizer that steps most has stepped."""
-        kit, self._stepped = self._kit, step
-        kit.speed.cycle_ended(step, patched=kit.deep.on)
+        self._stepped = step
+        self._kit.speed.cycle_ended(step, patched=self._kit.deep.on)
+        self._behind.clear()
+        self._sample_next()
+
+    def _cycle_without_lead(self, number: int) -> None:
+        """Another optimizer has stepped twice meanwhile: it is its own turn."""
+        self._behind = {number}
+        self._sample_next()
+
+    def _sample_next(self) -> None:
+        """Choose how closely the next steps are looked at."""
+        kit = self._kit
         kit.lens.disarm("sample")
-        kit.sampling.stepped(step, self.spent_s - kit.probing.spent_s)
+        kit.sampling.stepped(self._stepped, self.spent_s - kit.probing.spent_s)
 
     def _first_steps_end(self) -> None:
         """What is looked at in the first steps alone may be over."""

@@ -1,5 +1,8 @@
 import pytest
+import torch
+from torch import nn
 
+from tests.support import observed
 from torchdx.instruments import governor
 from torchdx.instruments.governor import AFTER_ALARM, FIRST, Governor, Level
 
@@ -76,3 +79,44 @@ def test_costs_that_our_own_clock_does_not_see_are_counted(clock):
         spent += own
         level = chooser.next(step, spent)
     assert chooser.correction == pytest.approx(3.0, rel=0.05)
+
+
+def clients(count, steps):
+    """Models that learn one after another, each a few steps with an optimizer of its own."""
+
+    def program():
+        torch.manual_seed(0)
+        for _ in range(count):
+            model = nn.Linear(4, 2)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+            for _ in range(steps):
+                optimizer.zero_grad()
+                model(torch.randn(8, 4)).square().mean().backward()
+                optimizer.step()
+
+    return program
+
+
+def test_models_that_learn_one_after_another_share_the_first_steps(tmp_path):
+    record = observed(clients(30, 20), tmp_path / "run.dx")
+    sampled = record.end["sampled"]
+    assert sum(sampled.values()) > 30 * 19 - 1
+    assert sampled["full"] < 100
+    assert sampled["none"] > 200
+    assert len(record.looks_of(1)) > len(record.looks_of(30)) > 0
+
+
+def test_an_optimizer_that_steps_more_seldom_makes_no_cycle_of_its_own(tmp_path):
+    def program():
+        torch.manual_seed(0)
+        often, seldom = nn.Linear(4, 2), nn.Linear(4, 2)
+        optimizers = [torch.optim.SGD(m.parameters(), lr=0.01) for m in (often, seldom)]
+        for step in range(30):
+            for model, optimizer in zip((often, seldom), optimizers, strict=True):
+                if model is often or step % 5 == 4:
+                    optimizer.zero_grad()
+                    model(torch.randn(8, 4)).square().mean().backward()
+                    optimizer.step()
+
+    record = observed(program, tmp_path / "run.dx")
+    assert sum(record.end["sampled"].values()) == 30

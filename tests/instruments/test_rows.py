@@ -6,6 +6,9 @@ from torch import nn
 from torch.nn import functional
 
 from tests.support import observed
+from torchdx.events.recorder import Recorder
+from torchdx.instruments.batches import Batch, Batches, Table
+from torchdx.record.writer import Writer
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(400, 5, generator=GENERATOR)
@@ -144,3 +147,48 @@ def test_the_share_of_labels_that_were_dealt_out_is_estimated(tmp_path, dealt):
 
 def test_of_two_classes_none_can_be_told_to_stray(tmp_path):
     assert last(record_of(tmp_path), "neighbours")["stray"] is None
+
+
+def acting(*, learns_first):
+    """An agent whose net answers one observation at a time, with gradients on, and learns from 16.
+
+    Without `learns_first` the first loss is that of a single observation.
+    """
+
+    def program():
+        torch.manual_seed(0)
+        model = nn.Linear(5, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for step in range(12):
+            alone = step == 0 and not learns_first
+            action = model(X[step])
+            scores = action if alone else model(X[16 * step : 16 * step + 16])
+            optimizer.zero_grad()
+            functional.mse_loss(scores, torch.zeros_like(scores)).backward()
+            optimizer.step()
+
+    return program
+
+
+@pytest.mark.parametrize("learns_first", [False, True])
+def test_a_single_observation_beside_batches_ends_nothing(learns_first, tmp_path):
+    record = observed(acting(learns_first=learns_first), tmp_path / "run.dx")
+    assert record.end["failure"] is None
+    assert record.steps == 12
+
+
+def test_rows_are_those_of_the_loss_not_of_the_action_before_it(tmp_path):
+    facts = last(observed(acting(learns_first=True), tmp_path / "run.dx"), "inputs")
+    assert facts["shape"] == [5]
+    assert facts["rows"] % 16 == 0
+
+
+def test_labels_of_another_shape_are_left_out(tmp_path):
+    batches = Batches(Recorder(Writer(tmp_path / "run.dx")))
+    table = Table("judged", "")
+    batches.tables["judged", "", 0] = table
+    for labels in (Y[:20], Y[:20, None]):
+        rows = Batch(X[:20], labels, (5,), "float32", 1, None)
+        batches._add(table, rows)
+    assert table.kept == 40
+    assert table.answers() is None

@@ -349,6 +349,19 @@ def test_time_that_runs_out_is_told():
     assert "longer than its limit" in one_batch(given, limit_s=0.0).because
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(0.3 + 1e-8 * rows(40, 1), id="equal but for rounding"),
+        pytest.param(rows(40, 1).flatten(), id="every one against every row"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_targets_that_differ_by_rounding_alone_tell_nothing(wanted):
+    given = subject(nn.Linear(4, 1), rows(40, 4), loss=lambda z: F.mse_loss(z, wanted))
+    assert "the same target" in one_batch(given).because
+
+
 def test_a_batch_of_one_label_tells_nothing():
     given = subject(mlp(), loss=lambda z: F.cross_entropy(z, torch.zeros(ROWS, dtype=torch.long)))
     assert "the same target" in one_batch(given).because

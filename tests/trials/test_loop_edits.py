@@ -69,6 +69,8 @@ def test_a_schedule_moves_behind_the_batches(tmp_path):
         ("clip_grad_norm_(p, 0.01)", "clipping", {"to": "50"}, "clip_grad_norm_(p, 0.5)"),
         ("d = nn.Dropout(0.8)", "dropout", {"to": "x0.5"}, "d = nn.Dropout(0.4)"),
         ("f(momentum=1)", "norm_momentum", {"to": "0.1"}, "f(momentum=0.1)"),
+        ("a, b = nn.BatchNorm1d(2, momentum=0.9), nn.BatchNorm1d(3)", "norm_momentum",
+         {"to": "0.1"}, "a, b = nn.BatchNorm1d(2, momentum=0.1), nn.BatchNorm1d(3)"),
         ("l = DataLoader(rows)", "shuffle", {}, "l = DataLoader(rows, shuffle=True)"),
         ("l = DataLoader(rows, sampler=s)", "shuffle", {}, None),
         ("g = nn.GRU(2, 3)", "batch_first", {"to": "True"}, "g = nn.GRU(2, 3, batch_first=True)"),
@@ -79,6 +81,11 @@ def test_a_schedule_moves_behind_the_batches(tmp_path):
 def test_settings_on_the_line(tmp_path, line, change, told, after):
     expected = None if after is None else [f"-{line}", f"+{after}"]
     assert edited(tmp_path, line + "\n", 1, change, **told) == expected
+
+
+def test_of_norms_that_are_all_changed_in_the_trial_none_is_edited_alone(tmp_path):
+    text = "a = nn.BatchNorm1d(2, momentum=0.9)\nb = nn.BatchNorm1d(2, momentum=0.9)\n"
+    assert edited(tmp_path, text, 1, "norm_momentum", to="0.1") is None
 
 
 def test_dropout_in_a_method_follows_the_mode(tmp_path):

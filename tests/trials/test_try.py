@@ -328,8 +328,17 @@ def test_what_was_run_is_kept_until_the_program_is_another(here):
     Path("train.py").write_text(text() + "\n# another\n")
     over = tried("L01", "--seeds", "1", "--steps", "12", "--max-minutes", "1e-9")
     assert "kept from before" not in over.out
-    assert "--max-minutes 1e-09 are over" in over.out
+    assert "no run begins after --max-minutes 1e-09" in over.out
     assert over.status == 1
+
+
+def test_too_few_seeds_are_told_before_anything_runs(here):
+    program(text())
+    said = tried("L01", "--seeds", "1", "--steps", "12", "--max-minutes", "1")
+    flat = " ".join(said.out.split())
+    warned = flat.index("`cannot tell`, whatever is seen: 1 seed cannot decide at 95%: --seeds 5")
+    assert warned < flat.index("1 of 5 runs")
+    assert "or begins after 1 minute " in flat
 
 
 def test_what_a_trial_showed_stays_and_the_report_tells_it(here):

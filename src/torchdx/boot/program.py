@@ -155,9 +155,13 @@ def _status(code: object) -> int:
 
 
 def show(error: BaseException) -> None:
-    """Print an uncaught exception through `sys.excepthook`, without our frames."""
+    """Print an uncaught exception through `sys.excepthook`, without our frames.
+
+    It is kept in `sys.last_value`, as by the interpreter.
+    """
     trimmed = without_own_frames(error.__traceback__)
     error.__traceback__ = trimmed
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trimmed
     sys.excepthook(type(error), error, trimmed)
 
 

@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torchdx.record.writer import Writer
 
 RECORD_VARIABLE = "TORCHDX_RECORD"
 OPTIONS_VARIABLE = "TORCHDX_OPTIONS"
+_LONGEST = 300  # characters of the program's exception that are kept
 _SITE = Path(__file__).parent / "site"
 
 
@@ -156,7 +158,8 @@ class Session:
             return
         writer = self._observer.recorder.writer
         writer.release()
-        diagnosis = self.diagnosis = self._observer.finish(status=self._status)
+        error = _last_error(self._observer.recorder.frames) if self._status != 0 else None
+        diagnosis = self.diagnosis = self._observer.finish(status=self._status, error=error)
         record = self._observer.recorder.record
         if self._options.quiet:
             terminal.failures(record, writer.failure)
@@ -182,6 +185,18 @@ class Session:
         sys.stderr.flush()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+def _last_error(frames: Any) -> str | None:
+    """The exception that the program did not catch: `ValueError: no rows (train.py:12)`."""
+    error = getattr(sys, "last_value", None)
+    if not isinstance(error, BaseException):
+        return None
+    own = [f for f in traceback.extract_tb(error.__traceback__) if frames.is_user(f.filename)]
+    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    said = " ".join(str(error).split())
+    said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
+    return f"{type(error).__name__}{': ' if said else ''}{said}{place}"
 
 
 def environment(path: Path, options: Options) -> dict[str, str]:

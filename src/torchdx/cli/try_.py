@@ -130,11 +130,14 @@ def _keep(trial: "Trial", edit: "Edit | str") -> None:
 
 def _patches(chosen: list[Finding]) -> int:
     """Print the edits of findings as one diff; say on stderr where there is none."""
+    from torchdx.treatments.base import all_treatments  # noqa: PLC0415  # torch, only now
     from torchdx.trials import edits  # noqa: PLC0415
 
+    known = all_treatments()
     found = 0
     for finding in chosen:
-        edit = edits.edit_of(finding, _first(finding), Path.cwd())
+        tried = _injectable(finding, known) or _first(finding)
+        edit = edits.edit_of(finding, tried, Path.cwd())
         if isinstance(edit, str):
             click.echo(f"{finding.code} {finding.name}: {edit}", err=True)
         else:

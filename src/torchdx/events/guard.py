@@ -129,4 +129,4 @@ class Guard:
         self.stop()
         with contextlib.suppress(Exception):  # it may be the writer that has failed
             entry = {"e": "failure", "text": self.failure, "trace": trace}
-            self.recorder.writer.append(entry, now=True)
+            self.recorder.emit({**entry, "step": self.recorder.steps}, now=True)

@@ -83,6 +83,7 @@ class Sampling:
         self.model_called: Callable[[], None] | None = None
         self.module_called: Callable[[nn.Module, Any, Any], None] | None = None
         self._again, self._fresh, self._raised = 0, 0, False
+        self._cycles = 0
         self._calls: list[Call] = []
         self._open: Call | None = None
         self._pending: Glimpse | None = None
@@ -174,9 +175,13 @@ class Sampling:
         self._tire()
 
     def stepped(self, step: int, spent: float) -> None:
-        """The optimizer that steps most has done its step number `step`."""
+        """A cycle has ended; `step` steps are done by the optimizer that steps most.
+
+        The governor counts cycles, so that models that learn one after another share its budget.
+        """
         self._calls, self._open, self._judged = [], None, 0
-        self.level = self.governor.next(step + 1, spent)
+        self._cycles += 1
+        self.level = self.governor.next(self._cycles + 1, spent)
         wanted = any(instrument.wants(step + 1) for instrument in self.instruments)
         self._states = wanted or self.level is Level.FULL
         if wanted and self.level is Level.NONE:

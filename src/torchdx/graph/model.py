@@ -162,10 +162,10 @@ class LossGraph:
                     seen.add(made_by.index)
                     waiting.append(made_by)
 
-    @property
-    def heads(self) -> list[Node]:
+    @cached_property
+    def heads(self) -> tuple[Node, ...]:
         """The loss operations in it, nearest to the root first."""
-        return [node for node in self.below(self.root) if node.op in HEADS]
+        return tuple(node for node in self.below(self.root) if node.op in HEADS)
 
     @property
     def leaves(self) -> dict[str, Node]:

@@ -1,6 +1,8 @@
 """What each backward pass shows of its loss graph; a new structure is read and written down."""
 
 import random
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,9 @@ from torchdx.instruments.looks import Looks
 from torchdx.instruments.stillness import Stillness
 
 MAX_GRAPHS = 100  # structures read; a program whose every graph is new is told by its sizes
+FIRST_READ = 40  # of these read whatever it costs,
+ALIKE = 8  # where no more than so many came from one line and the same parameters; others only
+READ_SHARE = 0.005  # within this share of the run's time: rules read each again, some ten times
 MAX_LEAF_SETS = 10_000
 LABEL_BATCHES = 50  # batches whose labels are counted, where the loss has class weights
 STEADY = 50  # walks in a row of one result, after which graphs that begin alike are taken for it
@@ -40,6 +45,8 @@ class Sightings:
         self._random = random.Random(20_261_121)  # noqa: S311  # not for secrets
         self._seen: capture.Walk | None = None
         self._lineless: set[int] = set()
+        self._read_of: Counter[tuple[int | None, int]] = Counter()
+        self._began, self._reading_s = time.monotonic(), 0.0
         self.wants_lines: Callable[[], None] | None = None
         self.counts: dict[int, int] = {}
 
@@ -98,13 +105,23 @@ class Sightings:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._numbers) + 1
-            if number <= MAX_GRAPHS:
-                self._read(seen, number, line)
+            self._meet(seen, number, line)
         elif number in self._lineless and function.metadata.get("traceback_"):
             self._read(seen, number, line)
         if number in self._labels and self.counts.get(number, 0) < LABEL_BATCHES:
             self._count_labels(number, function)
         return number
+
+    def _meet(self, seen: capture.Walk, number: int, line: int | None) -> None:
+        """A structure is new: read it, where it is not one of ever more that are much alike."""
+        kin = line, hash(frozenset(map(id, seen.leaves)))
+        done, began = self._read_of.total(), time.monotonic()
+        free = done < FIRST_READ and self._read_of[kin] < ALIKE
+        left = READ_SHARE * (began - self._began) - self._reading_s
+        if done < MAX_GRAPHS and (free or left > 0):
+            self._read_of[kin] += 1
+            self._read(seen, number, line)
+            self._reading_s += time.monotonic() - began
 
     def _read(self, seen: capture.Walk, number: int, line: int | None) -> None:
         self._models.see_owners(seen.leaves)
@@ -116,6 +133,19 @@ class Sightings:
             self._labels[number] = _Labels(weighted[0])
         if not opaque and not any(isinstance(leaf, nn.Parameter) for leaf in seen.leaves):
             self._recorder.event("no-parameters", line=line, graph=number, **self._search())
+
+        self._look_for_numbers(line)
+
+    def _look_for_numbers(self, line: int | None) -> None:
+        """Whether numbers that left the graph go into this loss, where some parameter needs it."""
+        record = self._recorder.record
+        bare = [c for c in record.cuts if c.op == "item" and c.scalar]
+        if all(record.reached.issuperset(cut.upstream) for cut in bare):
+            return
+        running = self._recorder.frames.user_frames(1)
+        found = suspects.Flow(running[0], self._recorder.frames).lines if running else []
+        if found:
+            self._recorder.event("numbers-in-loss", line=line, lines=sorted(set(found)))
 
     def _look_again(self, number: int, found: bool) -> None:  # noqa: FBT001  # whether lines were
         """A structure that turned up late has no lines: have the next step traced."""

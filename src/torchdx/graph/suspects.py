@@ -7,7 +7,7 @@ namespace (`torch.argmax`, `torch.tensor`) leave no other trace.
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -139,6 +139,70 @@ class Origin:
             marks.append([what, line])
 
 
+class Flow:
+    """The calls of `item` whose numbers go into the value on which `backward` is called.
+
+    Followed by name through assignments, entries of dictionaries and places of tuples, and through
+    what functions return; what is only computed beside it (for a log) is not met. `lines` holds
+    their numbers in the record.
+    """
+
+    def __init__(self, frame: FrameType, lines: Frames) -> None:
+        self._numbers = lines
+        self.lines: list[int] = []
+        self._seen: set[tuple[str, int, object]] = set()
+        context = _Context.of_frame(frame)
+        if context is not None:
+            for value in context.backward_on(frame.f_lineno):
+                self._follow(value, context, None, 0)
+
+    def _follow(self, value: ast.expr, context: "_Context", part: object, depth: int) -> None:
+        """Follow a value; of a tuple or a dictionary only the `part`, where one is asked for."""
+        key = context.filename, id(value), part
+        if depth > 2 * MAX_DEPTH or key in self._seen:
+            return
+        self._seen.add(key)
+        if part is not None and isinstance(value, ast.Tuple | ast.List | ast.Dict):
+            for own in _parts(value, part):
+                self._follow(own, context, None, depth + 1)
+        elif isinstance(value, ast.Name):
+            for assigned, place in context.placed(value):
+                self._follow(assigned, context, part if place is None else place, depth + 1)
+        elif isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):
+            self._follow(value.value, context, value.slice.value, depth + 1)
+        elif isinstance(value, ast.Call):
+            self._follow_call(value, context, part, depth)
+        elif not isinstance(value, ast.Attribute | ast.Lambda):
+            self._follow_all(ast.iter_child_nodes(value), context, depth)
+
+    def _follow_all(self, values: Iterable[ast.AST], context: "_Context", depth: int) -> None:
+        for inner in values:
+            if isinstance(inner, ast.expr):
+                self._follow(inner, context, None, depth + 1)
+
+    def _follow_call(self, call: ast.Call, context: "_Context", part: object, depth: int) -> None:
+        if ENDS.get(_called(call)) == "item":
+            line = context.first + call.lineno
+            self.lines.append(self._numbers.number(context.filename, line, context.name))
+            return
+        inner = context.function(call)
+        if inner is not None and self._numbers.is_user(inner.filename):
+            for returned in inner.returned():
+                self._follow(returned, inner, part, depth + 1)
+        self._follow_all([*call.args, *(word.value for word in call.keywords)], context, depth)
+        if isinstance(call.func, ast.Attribute):
+            self._follow(call.func.value, context, None, depth + 1)
+
+
+def _parts(value: ast.Tuple | ast.List | ast.Dict, part: object) -> Iterator[ast.expr]:
+    if isinstance(value, ast.Dict):
+        for key, own in zip(value.keys, value.values, strict=True):
+            if not isinstance(key, ast.Constant) or key.value == part:
+                yield own
+    elif isinstance(part, int) and -len(value.elts) <= part < len(value.elts):
+        yield value.elts[part]
+
+
 class _Context:
     """A function's source with the names that mean something in it."""
 
@@ -186,6 +250,22 @@ class _Context:
                 if name.id in names and node.lineno < name.lineno:
                     found.append((node.lineno, node.value))
         return [value for _, value in sorted(found, key=lambda pair: -pair[0])[:3]]
+
+    def placed(self, name: ast.Name) -> list[tuple[ast.expr, int | None]]:
+        """The same, with the place of the name among several that are assigned at once."""
+        found: list[tuple[int, ast.expr, int | None]] = []
+        for node in ast.walk(self.tree):
+            if not isinstance(node, _ASSIGNED) or node.value is None or node.lineno > name.lineno:
+                continue
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name) and target.id == name.id:
+                    found.append((node.lineno, node.value, None))
+                elif isinstance(target, ast.Tuple | ast.List):
+                    names = [own.id if isinstance(own, ast.Name) else "" for own in target.elts]
+                    if name.id in names:
+                        found.append((node.lineno, node.value, names.index(name.id)))
+        ordered = sorted(found, key=lambda entry: -entry[0])[:3]
+        return [(value, place) for _, value, place in ordered]
 
     def returned(self) -> list[ast.expr]:
         """What the function returns."""

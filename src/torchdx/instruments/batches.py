@@ -15,6 +15,7 @@ from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
 from torchdx.graph.heads import Head
 from torchdx.instruments.tensors import plain, unseen
+from torchdx.instruments.turns import Turns, few_weights
 
 FEATURES = 256  # elements of each row
 ROWS = 2_000  # rows kept of each table, with their features
@@ -33,6 +34,7 @@ class Batch:
     shape    of one row; dtype of the input
     at       optimizer steps done
     derived  whether another model has made the rows
+    weights  some of the model's own by then, None where they were not taken
     """
 
     rows: torch.Tensor
@@ -43,6 +45,7 @@ class Batch:
     line: int | None
     derived: bool = False
     loader: int = 0
+    weights: torch.Tensor | None = None
 
 
 @dataclass
@@ -114,12 +117,14 @@ class Batches(Quiet):
         self._recorder = recorder
         self._pending: list[tuple[Table, Batch]] = []
         self.tables: dict[tuple[str, str, int], Table] = {}
+        self.turns: dict[str, Turns] = {}
         self._paths: set[str] = set()
+        self._judging: tuple[str, int, int] | None = None
         self._last: tuple[str, Any, int] | None = None
 
     def learned(self, glimpse: Glimpse) -> None:
-        """Take the rows that the first call of a sampled step was given."""
-        entry = glimpse.entry
+        """Take the rows that the loss of a sampled step was computed from."""
+        entry = _entry(glimpse)
         if entry is None:
             return
         self._paths.add(entry.path)
@@ -175,7 +180,11 @@ class Batches(Quiet):
 
     def _add(self, table: Table, batch: Batch) -> None:
         digests = _add(table, batch)
-        if table.role == "judged":
+        turns = self.turns.setdefault(table.path, Turns())
+        if table.role == "learned":
+            turns.learned(digests, batch.weights)
+        else:
+            turns.judged(table.number, batch.at, digests, batch.weights)
             own = [t for t in self.learned_tables() if t.path == table.path]
             before = [d for d in digests if any(d in t.digests for t in own)]
             table.learned_before.update(before)
@@ -200,7 +209,10 @@ class Batches(Quiet):
         if labels is not None and len(labels) != len(given):
             labels = None
         shape, dtype = tuple(given.shape[1:]), str(given.dtype).removeprefix("torch.")
-        batch = Batch(rows, labels, shape, dtype, step, call.line, derived, call.loader)
+        judging = None if table.role == "learned" else (table.path, table.number, step)
+        again, self._judging = judging is not None and judging == self._judging, judging
+        weights = None if again else few_weights(call.model)
+        batch = Batch(rows, labels, shape, dtype, step, call.line, derived, call.loader, weights)
         self._pending.append((table, batch))
         if len(self._pending) >= PENDING:
             self.flush()
@@ -216,6 +228,23 @@ def input_of(call: Call) -> torch.Tensor | None:
     return None
 
 
+def _entry(glimpse: Glimpse) -> Call | None:
+    """The first call that took data, or else the first of as many rows as the loss.
+
+    An agent asks its net for an action with one observation before it learns from many.
+    """
+    first, head = glimpse.entry, glimpse.head
+    if first is None or head is None or _rows_of(first) == len(head.given):
+        return first
+    own = (call for call in glimpse.calls if call.path == first.path and not call.follows)
+    return next((call for call in own if _rows_of(call) == len(head.given)), first)
+
+
+def _rows_of(call: Call) -> int:
+    given = input_of(call)
+    return 0 if given is None else len(given)
+
+
 def _usable(value: Any) -> bool:
     return plain(value) and value.dim() > 0 and value.numel() > 0 and not value.dtype.is_complex
 
@@ -229,7 +258,7 @@ def _add(table: Table, batch: Batch) -> list[int]:
     """Read a batch into its table; returns its rows' digests, none where it is of another kind."""
     rows = batch.rows.cpu().to(torch.float32)
     labels = None if batch.labels is None else batch.labels.cpu()
-    if table.shape and (table.shape != batch.shape or table.dtype != batch.dtype):
+    if table.rows and (table.shape != batch.shape or table.dtype != batch.dtype):
         return []
     table.shape, table.dtype, table.line = batch.shape, batch.dtype, table.line or batch.line
     table.rows += len(rows)
@@ -255,7 +284,7 @@ def _add(table: Table, batch: Batch) -> list[int]:
     if table.kept < ROWS:
         table.features.append(rows)
         table.kept += len(rows)
-        if labels is not None:
+        if labels is not None and all(labels.shape[1:] == t.shape[1:] for t in table.labels[:1]):
             table.labels.append(labels)
     return digests
 

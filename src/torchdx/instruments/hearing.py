@@ -118,9 +118,9 @@ class Hearing(Guard):
         self._kit.optimizers.scheduler_made(scheduler)
 
     @safely
-    def scheduler_stepped(self, scheduler: Any) -> None:
-        """Its `step` was called."""
-        self._kit.optimizers.scheduler_stepped(scheduler)
+    def scheduler_stepped(self, scheduler: Any, given: Any) -> None:
+        """Its `step` was called, and given a metric or an epoch."""
+        self._kit.optimizers.scheduler_stepped(scheduler, given)
 
     @safely
     def state_taken(self, module: Any, state: Any) -> None:

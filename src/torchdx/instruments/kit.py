@@ -151,6 +151,7 @@ class Kit:
     def close(self) -> None:
         """The run is over: write down the rest."""
         self.knobs.settle()
+        self.optimizers.close()
         self.loop.close()
         self.lens.collected()
         self.losses.flush()

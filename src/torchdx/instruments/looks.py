@@ -23,15 +23,16 @@ from torchdx.instruments.tensors import nonzero, norms_of, real_of, unseen
 
 SAMPLE = 16_384  # elements of each parameter that are compared; all of a smaller one
 DENSE = 5  # steps looked at from the first
+FIRST, LATER = 12, 2  # optimizers of which so many are; of each later one
 MAX_PLACES = 400  # parameters whose norms are told one by one
 
 
 class _State:
     """What is known of one optimizer between its steps."""
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, sparse: Sparse) -> None:
         self.optimizer = weakref.ref(optimizer)
-        self.sparse = Sparse(DENSE, ratio=1.6)
+        self.sparse = sparse
         self.looking = True
         self.left: int | None = None  # gradients not cleared since its last step; None: unknown
         self.before: list[torch.Tensor] | None = None
@@ -61,7 +62,9 @@ class Looks:
         """An optimizer was made, or is met for the first time."""
         if number in self._states:
             return
-        self._states[number] = _State(optimizer)
+        early = len(self._states) < FIRST
+        sparse = Sparse(DENSE, ratio=1.6) if early else Sparse(LATER, ratio=3.0)
+        self._states[number] = _State(optimizer, sparse)
         self._states[number].sparse.due(1)
 
     def before_backward(self) -> None:

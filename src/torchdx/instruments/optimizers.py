@@ -9,6 +9,7 @@ from torchdx.events.loop import Loop
 from torchdx.events.models import Models
 from torchdx.events.numbers import Numbers
 from torchdx.events.recorder import Recorder, Sparse
+from torchdx.instruments.plateaus import Plateaus
 
 # What a scheduler calls its own numbers, in torch.optim.lr_scheduler.
 _SETTINGS = (
@@ -32,6 +33,8 @@ class Optimizers:
         self._changes = 0
         self._last_call: dict[int, int] = {}
         self.calls: dict[int, list[Any]] = {}
+        self._called_at: dict[int, float] = {}
+        self._plateaus = Plateaus(recorder)
 
     def made(self, optimizer: Optimizer) -> int:
         """An optimizer was made, or is met for the first time; returns its number."""
@@ -97,6 +100,7 @@ class Optimizers:
         self.calls[number] = [0, 0, None]
         settings = {k: getattr(scheduler, k) for k in _SETTINGS if hasattr(scheduler, k)}
         self._last_call[number] = self._loop.optimizer_steps.get(self.made(optimizer), 0)
+        self._called_at[number] = optimizer.param_groups[0]["lr"]
         self._recorder.emit(
             {
                 "e": "scheduler",
@@ -109,7 +113,7 @@ class Optimizers:
             }
         )
 
-    def scheduler_stepped(self, scheduler: Any) -> None:
+    def scheduler_stepped(self, scheduler: Any, given: Any) -> None:
         """A scheduler's `step` was called from outside torch."""
         optimizer = getattr(scheduler, "optimizer", None)
         if not self._schedulers.known(scheduler) or not isinstance(optimizer, Optimizer):
@@ -121,6 +125,16 @@ class Optimizers:
         call[1] += done - self._last_call[number] == 1
         call[2] = self._recorder.frames.here()
         self._last_call[number] = done
+        if hasattr(scheduler, "num_bad_epochs"):
+            rate = optimizer.param_groups[0]["lr"]
+            cut = rate < self._called_at.get(number, rate)
+            self._called_at[number] = rate
+            self._plateaus.stepped(number, scheduler.mode, given, done, cut=bool(cut))
+
+    def close(self) -> None:
+        """The run is over: whoever asks how far a schedule came need not wait for more."""
+        if self.calls:
+            self._recorder.event("schedules-over", line=0, schedulers=sorted(self.calls))
 
 
 def _held(optimizer: Optimizer) -> list[Any]:

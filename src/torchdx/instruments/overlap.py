@@ -1,6 +1,6 @@
 """Whether the rows that a model is judged on are those that it learned from, and stay the same.
 
-`overlap` events, one a judged set:
+`turns` events are told of in `turns.py`; `overlap` events, one a judged set:
 
 rows, shared   different rows judged, and those among them that had been learned from before
 clean          share of the batches, in the later half of the passes, of which at most 3 % had been
@@ -59,15 +59,23 @@ class Overlap(Quiet):
     def __init__(self, recorder: Recorder, batches: Batches) -> None:
         self._recorder, self._batches = recorder, batches
         self._told: dict[int, tuple[int, int]] = {}
+        self._turned: dict[str, int] = {}
 
     def flush(self) -> None:
         """Write down what has changed since the last time."""
+        for path, turns in self._batches.turns.items():
+            measured = [turn for turn in turns.turns if turn.since]
+            if len(measured) > self._turned.get(path, 0):
+                self._turned[path] = len(measured)
+                line = next((t.line for t in self._batches.judged_tables() if t.path == path), None)
+                told = [turn.facts() for turn in turns.turns]
+                self._recorder.event("turns", line=line or 0, model=path, turns=told)
         for judged in self._batches.judged_tables():
             own = [t for t in self._batches.learned_tables() if t.path == judged.path]
             own = [t for t in own if t.shape == judged.shape and t.dtype == judged.dtype]
             size = judged.rows + sum(t.rows for t in own)
-            told, shared = self._told.get(id(judged), (0, 0))
-            if not own or (size < _GROWN * told and len(judged.learned_before) <= _GROWN * shared):
+            known, shared = self._told.get(id(judged), (0, 0))
+            if not own or (size < _GROWN * known and len(judged.learned_before) <= _GROWN * shared):
                 continue
             self._told[id(judged)] = size, len(judged.learned_before)
             with unseen():

@@ -20,6 +20,7 @@ FITTED = 0.05  # of what is left of the loss that needs no inputs
 LIMIT_S = 5.0
 _LOOK = 10  # steps between two looks at the loss
 _STALLED = 10  # looks without a gain of 1 in 100
+_ROUNDING = 1e-6  # of 32 bits: eight units in the last place
 _CONTROL_ROWS = range(32, 1025)  # fewer tell little; more make a large matrix
 
 
@@ -68,7 +69,7 @@ def one_batch(subject: Subject, *, limit_s: float = LIMIT_S, only_behind: bool =
         double.set_mode("batch statistics")
         head = _head(double)
         reference, start, score = _reference(head), _left(head), _score(head)
-        if reference <= 0:
+        if reference <= _rounding(head):
             raise CannotMeasure("all rows of the batch have the same target")
         control = _control(double, head)
         if only_behind and (control is None or control <= score):
@@ -208,6 +209,13 @@ def _reference(head: heads.Head) -> float:
     return float(_losses(head, shares.expand_as(head.given)).mean())
 
 
+def _rounding(head: heads.Head) -> float:
+    """What a mean of equal targets may be beside them, in the unit of the loss per row."""
+    if head.kind != "values":
+        return _ROUNDING
+    return _ROUNDING**2 * float((head.target**2).mean())
+
+
 def _score(head: heads.Head, given: torch.Tensor | None = None) -> float:
     """The share of rows right; of the variance explained, for values."""
     given, wanted = head.given if given is None else given, head.target
@@ -217,8 +225,8 @@ def _score(head: heads.Head, given: torch.Tensor | None = None) -> float:
         return float((given.argmax(1) == wanted.argmax(1)).float().mean())
     if head.kind == "units":
         return float(((given > 0.5) == (wanted > 0.5)).float().mean())  # noqa: PLR2004  # yes or no
-    around = float(((wanted - wanted.mean(0)) ** 2).mean())
-    return 1 - float(((given - wanted) ** 2).mean()) / around if around else 0.0
+    around = _reference(head)
+    return 1 - float(((given - wanted) ** 2).mean()) / around if around > _rounding(head) else 0.0
 
 
 def _control(double: StandIn, head: heads.Head) -> float | None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from torchdx.errors import RecordError
-from torchdx.record.schema import SUFFIX
+from torchdx.record.schema import MAGIC, SUFFIX
 
 FOLDER = ".torchdx"
 
@@ -28,7 +28,16 @@ def runs(folder: Path | None = None) -> list[Path]:
     """The runs in a folder (`.torchdx` here), oldest first; shards of other ranks left out."""
     base = folder or Path(FOLDER)
     found = [p for p in base.glob(f"*{SUFFIX}") if not re.search(r"\.rank\d+$", p.stem)]
+    found += [p for p in base.glob("*") if not p.suffix and _is_record(p)]  # named by --record
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:  # a folder
+        return False
 
 
 def shards(path: Path) -> list[Path]:
@@ -58,16 +67,19 @@ def find(run: str | None) -> Path:
 
 
 def fitting(run: str) -> Path | None:
-    """The record at a path, or of a name in `.torchdx`; None when there is none.
+    """The record at a path, or of a name or a path in `.torchdx`; None when there is none.
+
+    The suffix may be left out.
 
     Raises:
         RecordError: several fit the name.
     """
-    if Path(run).is_file():
-        return Path(run)
-    here = runs()
-    found = [path for path in here if path.stem == run]
-    found = found or [path for path in here if path.stem.startswith(run)]
+    plain = run.removesuffix(SUFFIX)
+    places = [Path(base, name) for base in ("", FOLDER) for name in (run, plain + SUFFIX, plain)]
+    exact = next((place for place in places if place.is_file()), None)
+    if exact is not None:
+        return exact
+    found = [path for path in runs() if path.stem.startswith(plain)]
     if len(found) > 1:
         names = ", ".join(path.stem for path in found[-3:])
         msg = f"{run!r} fits {len(found)} runs ({names}): give more of the name."

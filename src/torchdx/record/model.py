@@ -48,6 +48,7 @@ class Record:
 
     pace      (seconds since the beginning, steps done by then), as often as counts were written
     spent_s   seconds in torchdx's hooks, when they last were
+    failure   torchdx's own error, which ended the watching after `failed_at` steps; else empty
     """
 
     torn_bytes: int = 0
@@ -74,6 +75,8 @@ class Record:
     signals: dict[str, dict[str, Series]] = field(default_factory=dict)
     histograms: dict[str, dict[str, Histograms]] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+    failed_at: int = 0
     findings: list[dict[str, Any]] = field(default_factory=list)
     lines: dict[int, Line] = field(default_factory=dict)
     _places: dict[int, list[str]] = field(default_factory=dict)
@@ -107,6 +110,21 @@ class Record:
     def trainable(self) -> set[str]:
         """Names of all parameters of the models that required a gradient when first seen."""
         return {name for model in self.models for name in model.trainable}
+
+    @property
+    def loaded(self) -> set[str]:
+        """Names of the parameters of modules into which a state dict was loaded."""
+        paths = {event.facts["model"] for event in self.of("load-state-dict")}
+        return {
+            name for m in self.models for path in paths & set(m.modules) for name in m.within(path)
+        }
+
+    @property
+    def left_out(self) -> set[str]:
+        """Names of those seen unchanged, with a gradient, and in no optimizer until the end."""
+        compared = self.of("left-out")
+        still = {name for event in compared[-1:] for name in event.facts["params"]}
+        return (still & self.trainable) - self.optimized
 
     @property
     def opaque(self) -> str:
@@ -159,6 +177,11 @@ class Record:
 
     def _on_end(self, entry: Json) -> None:
         self.end.update(entry)
+        if entry.get("failure") and not self.failure:
+            self.failure, self.failed_at = str(entry["failure"]), self.steps
+
+    def _on_failure(self, entry: Json) -> None:
+        self.failure, self.failed_at = entry["text"], entry.get("step", self.steps)
 
     def _on_finding(self, entry: Json) -> None:
         self.findings.append(dict(entry))
@@ -171,6 +194,7 @@ class Record:
         late = (
             frozenset() if known is None else known.late | (set(parameters) - set(known.parameters))
         )
+        before = frozenset() if known is None else known.before or known.trainable
         model = Model(
             id=entry["id"],
             cls=entry["cls"],
@@ -182,6 +206,7 @@ class Record:
             lines={module: self.line(n) for module, n in entry.get("lines", {}).items()},
             user=frozenset(entry.get("user", ())),
             late=late,
+            before=before,
         )
         self.models = [m for m in self.models if m.id != model.id] + [model]
 

@@ -26,6 +26,7 @@ class Model:
     lines       module -> where it was made or given to its holder
     user        the modules whose class is written in the user's program
     late        parameters that came after it was first seen
+    before      parameters that required a gradient when it was seen before, late ones left out
     """
 
     id: int
@@ -38,6 +39,7 @@ class Model:
     lines: dict[str, Line | None] = field(default_factory=dict)
     user: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
 
     def within(self, module: str) -> set[str]:
         """The parameters of a module and of all that it holds."""

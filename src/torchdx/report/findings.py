@@ -37,7 +37,9 @@ def as_object(
             "elapsed_s": record.end.get("elapsed_s"),
             "spent_s": record.end.get("spent_s"),
             "torn_bytes": record.torn_bytes,
-            "failure": record.end.get("failure"),
+            "failure": record.failure or None,
+            "watched_steps": record.failed_at if record.failure else record.steps,
+            "error": record.end.get("error"),
         },
         "findings": [
             {**_finding(rank, f), "chain": list(diagnosis.chains.get(f.code, ()))}

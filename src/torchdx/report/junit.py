@@ -5,17 +5,21 @@ from xml.etree import ElementTree as ET
 
 
 def as_junit(report: dict[str, Any]) -> str:
-    """Found rules are failures, unclear ones skipped; notes pass, with their text as output."""
+    """Found rules are failures, unclear ones skipped; notes pass, with their text as output.
+
+    That torchdx stopped watching by an error of its own is an error, as a case of its own.
+    """
     found = {f["code"]: f for f in report["findings"]}
     unclear = {u["code"]: u["because"] for u in report["unclear"]}
     failures = [f for f in report["findings"] if f["severity"] != "note"]
-    skipped = [c for c in report["checked"] if c["code"] in unclear and c["code"] not in found]
+    stopped = report["run"]["failure"]
+    skipped = [c for c in report["checked"] if c["outcome"] == "unclear"]
     suite = ET.Element(
         "testsuite",
         name=f"torchdx {report['run']['run']}",
-        tests=str(len(report["checked"])),
+        tests=str(len(report["checked"]) + bool(stopped)),
         failures=str(len(failures)),
-        errors="0",
+        errors=str(int(bool(stopped))),
         skipped=str(len(skipped)),
         time=f"{report['run']['elapsed_s'] or 0:.3f}",
     )
@@ -24,8 +28,12 @@ def as_junit(report: dict[str, Any]) -> str:
         finding = found.get(rule["code"])
         if finding is not None:
             _add_finding(case, finding)
-        elif rule["code"] in unclear:
-            ET.SubElement(case, "skipped", message=_printable(unclear[rule["code"]]))
+        elif rule["outcome"] == "unclear":
+            because = unclear.get(rule["code"], "the run was not watched to its end")
+            ET.SubElement(case, "skipped", message=_printable(because))
+    if stopped:
+        case = ET.SubElement(suite, "testcase", classname="torchdx", name="watched to its end")
+        ET.SubElement(case, "error", message=_printable(stopped))
     ET.indent(suite)
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -147,10 +148,18 @@ def _summary(
 
 
 def _nothing(record: Record) -> Text:
+    if record.failure:
+        until = f"until step {record.failed_at}, where watching ended"
+        return Text(f"  nothing found {until}: no more can be said", style="bold yellow")
     if record.backwards < FEW:
-        seen = f"{record.backwards} backward passes, {record.steps} steps"
-        return Text(f"  nothing found, but little was seen ({seen})", style="bold yellow")
+        return Text(f"  nothing found, but little was seen ({seen(record)})", style="bold yellow")
     return Text("  nothing found", style="bold green")
+
+
+def seen(record: Record) -> str:
+    """`1 backward pass, 0 steps`."""
+    passes = f"{record.backwards} backward pass{'es' * (record.backwards != 1)}"
+    return f"{passes}, {record.steps} step{'s' * (record.steps != 1)}"
 
 
 def title(record: Record) -> str:
@@ -247,10 +256,14 @@ def _facts(
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    said = [f"{counts['found']} found", f"{counts['not found']} not found"]
+    said = [f"{counts['found']} found"]
+    said += [f"{counts['not found']} not found"] if not record.failure else []
     said += [f"{counts['explained']} explained by these"] if counts["explained"] else []
     said += [f"{counts['unclear']} unclear"] if counts["unclear"] else []
-    table.add_row("checked", f"{len(diagnosis.checked)} rules: {', '.join(said)}")
+    little = f"; little was seen: {seen(record)}" if record.backwards < FEW else ""
+    table.add_row("checked", f"{len(diagnosis.checked)} rules: {', '.join(said)}{little}")
+    if ended := _ended(record):
+        table.add_row("ended", Text(ended, style="dim"))
     for finding, cause in diagnosis.silenced:
         table.add_row("explained", f"{finding.code} {finding.name}, by {cause}")
     for answer in diagnosis.unclear:
@@ -271,6 +284,16 @@ def _facts(
     return table
 
 
+def _ended(record: Record) -> str:
+    """How the program ended, where not well."""
+    status = record.end.get("status")
+    if error := record.end.get("error"):
+        return f"by {error}"
+    if not status:
+        return ""
+    return f"with exit status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
+
+
 def _sampled(counts: Mapping[str, int], budget: float | None) -> str:
     """How many steps were measured, and how closely."""
     said = f"{counts['full']} in full, {counts['cheap']} in part"
@@ -280,7 +303,10 @@ def _sampled(counts: Mapping[str, int], budget: float | None) -> str:
 def _own_failures(record: Record, writer: str | None) -> Iterator[str]:
     if record.torn_bytes:
         yield f"the record is torn: {record.torn_bytes} bytes behind its last whole frame are lost."
-    if failure := record.end.get("failure"):
-        yield f"torchdx stopped watching by an error of its own: {failure}"
+    if record.failure:
+        yield (
+            f"torchdx stopped watching at step {record.failed_at} because of an error of its own: "
+            f"{record.failure}"
+        )
     if writer:
         yield f"{writer}; the run went on, without a record."

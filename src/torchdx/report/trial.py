@@ -17,7 +17,7 @@ from torchdx.trials.edits import Edit
 from torchdx.trials.measures import Measure
 from torchdx.trials.plan import AGAIN, AS_IS, LEAST_S, STALLED, TREATED, Plan
 from torchdx.trials.runner import Run, Trial
-from torchdx.trials.verdict import Compared, Verdict
+from torchdx.trials.verdict import Compared, Verdict, too_few
 
 COLOURS = {"cured": "green", "helped": "green", "no effect": "yellow", "worse": "red",
            "cannot tell": "yellow"}  # fmt: skip
@@ -34,6 +34,8 @@ def announced(plan: Plan, jobs: int, out: Console) -> None:
     facts.add_row("treatment", plan.prescription.text)
     facts.add_row("runs", _runs(plan, jobs))
     facts.add_row("ends", _ends(plan))
+    if because := too_few(len(plan.seeds)):
+        facts.add_row("verdict", Text(f"`cannot tell`, whatever is seen: {because}", "yellow"))
     _print(out, Bar(title, style="magenta", align="left"), facts)
 
 
@@ -49,7 +51,8 @@ def _runs(plan: Plan, jobs: int) -> str:
 
 
 def _ends(plan: Plan) -> str:
-    limit = f", or begins after {plan.max_minutes:g} minutes" if plan.max_minutes else ""
+    minutes = plan.max_minutes
+    limit = f", or begins after {minutes:g} minute{'s' * (minutes != 1)}" if minutes else ""
     slow = f"{STALLED:g} times the slowest as it is (at least {LEAST_S:g} s)"
     return f"early where only `cannot tell` is left; no run takes longer than {slow}{limit}"
 
@@ -243,7 +246,7 @@ def _edit(edit: Edit | str, facts: Table) -> Iterator[RenderableType]:
     facts.add_row("edit", edit if isinstance(edit, str) else edit.words)
     yield facts
     if isinstance(edit, Edit):
-        diff = Syntax(edit.diff.rstrip(), "diff", background_color="default", word_wrap=False)
+        diff = Syntax(edit.diff.rstrip(), "diff", background_color="default", word_wrap=True)
         yield Padding(diff, (0, 2, 0, 4))
 
 

@@ -50,12 +50,15 @@ class Prescription:
     where     parameter, module, optimizer or line that it concerns
     to        the new value
     text      the same for a person, in the imperative
+    once      within what the operation to be changed was seen once only: its `line`, the whole
+              `pass`; empty where it was seen more often, or that is not known
     """
 
     change: str
     text: str
     where: str = ""
     to: str = ""
+    once: Literal["line", "pass", ""] = ""
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ def _again(trial: Trial) -> set[int]:
 def _over(trial: Trial) -> str:
     minutes = trial.plan.max_minutes
     if minutes and time.monotonic() - trial.began >= 60 * minutes:
-        return f"--max-minutes {minutes:g} are over"
+        return f"no run begins after --max-minutes {minutes:g}"
     return ""
 
 

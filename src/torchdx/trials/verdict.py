@@ -160,8 +160,8 @@ def _obstacles(outcome: Outcome, gain: Interval) -> Iterator[str]:
         yield "the treatment found nothing to act on"
     if broken := len(_failed(outcome, outcome.treated) - _failed(outcome, outcome.as_is)):
         yield f"{broken} treated run{_s(broken)} failed, and the same as it is did not"
-    if gain.seeds < ALL_ON_ONE_SIDE:
-        yield _disagreement(outcome, gain) if _both_ways(outcome) else _more_seeds(gain)
+    if because := too_few(gain.seeds):
+        yield _disagreement(outcome, gain) if _both_ways(outcome) else because
     if _one_run(outcome):
         yield "every seed gave the same run: the program fixes its own randomness"
 
@@ -214,8 +214,11 @@ def _one_run(outcome: Outcome) -> bool:
     return len(own) == 1 and len(treated) == 1
 
 
-def _more_seeds(gain: Interval) -> str:
-    ran = f"{gain.seeds} seed{_s(gain.seeds)}" if gain.seeds else "no seed of both"
+def too_few(seeds: int) -> str:
+    """Why so many seeds cannot lead to a verdict, whatever they show; empty where they can."""
+    if seeds >= ALL_ON_ONE_SIDE:
+        return ""
+    ran = f"{seeds} seed{_s(seeds)}" if seeds else "no seed of both"
     return f"{ran} cannot decide at {LEVEL:.0%}: --seeds {ALL_ON_ONE_SIDE} or more"
 
 

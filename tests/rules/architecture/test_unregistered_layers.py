@@ -110,3 +110,69 @@ def test_a_teacher_that_is_hidden_in_a_list_on_purpose_is_no_alarm(tmp_path):
 
 def test_a_model_that_is_never_trained_says_nothing(tmp_path):
     assert not answers("A10", observed(lambda: Stack()(inputs()), tmp_path / "run.dx"))
+
+
+class Towers(nn.Module):
+    def __init__(self, container):
+        super().__init__()
+        self.user = nn.Embedding(10, 4)
+        self.towers = container({"item": nn.Embedding(10, 4)})
+
+    def forward(self, user, item):
+        return (self.user(user) * self.towers["item"](item)).sum(-1)
+
+
+def rated(model):
+    x = torch.arange(10)
+    return F.binary_cross_entropy_with_logits(model(x, x.flip(0)), (x % 2).float())
+
+
+def test_a_hidden_part_that_makes_the_answer_beside_a_trained_one_is_a_fault(tmp_path):
+    (finding,) = findings(
+        "A10", observed(lambda: train(Towers(dict), rated, steps=5), tmp_path / "run.dx")
+    )
+    assert finding.severity == "fault"
+    assert "`towers` of Towers is a plain dict" in finding.text
+    assert not answers(
+        "A10", observed(lambda: train(Towers(nn.ModuleDict), rated, steps=5), tmp_path / "twin.dx")
+    )
+
+
+def test_a_hidden_part_that_is_frozen_beside_a_trained_one_is_silent(tmp_path):
+    def program():
+        model = Towers(dict)
+        model.towers["item"].requires_grad_(requires_grad=False)
+        train(model, rated, steps=5)
+
+    assert not answers("A10", observed(program, tmp_path / "run.dx"))
+
+
+def test_a_loaded_part_that_is_hidden_beside_a_trained_one_is_only_a_note(tmp_path):
+    def program():
+        model = Towers(dict)
+        model.towers["item"].load_state_dict(nn.Embedding(10, 4).state_dict())
+        train(model, rated, steps=5)
+
+    record = observed(program, tmp_path / "run.dx")
+    assert {f.severity for f in findings("A10", record)} == {"note"}
+
+
+@pytest.mark.parametrize(
+    "against",
+    [
+        pytest.param(lambda s, t: ((s - t) ** 2).mean(), id="squared"),
+        pytest.param(lambda s, t: -(t.softmax(-1) * s.log_softmax(-1)).sum(), id="soft labels"),
+        pytest.param(lambda s, t: 1 - F.cosine_similarity(s, t).mean(), id="direction"),
+        pytest.param(lambda s, t: F.kl_div(s.log_softmax(1), t.softmax(1)), id="kl"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:reduction. 'mean'")
+def test_what_a_hidden_teacher_says_is_held_against_the_answer_in_any_loss(tmp_path, against):
+    def loss(student):
+        x = inputs()
+        given = student(x)
+        return F.cross_entropy(given, labels()) + against(given, student.teacher[0](x))
+
+    program = lambda: train(Student(nn.Linear(FEATURES, CLASSES)), loss, steps=5)  # noqa: E731
+    record = observed(program, tmp_path / "run.dx")
+    assert {f.severity for f in findings("A10", record)} == {"note"}

@@ -106,3 +106,85 @@ def test_the_data_set_that_is_learned_from_is_only_worth_a_note():
     record.apply({**PHASE, "loader": 2})
     (finding,) = findings("D10", record)
     assert finding.severity == "note"
+
+
+def folds(count, *, anew=lambda _model: None, splits=None, passes=3):
+    """Trains one model through folds, each judged after each of its epochs."""
+    x, y = groups(rows=240)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    for fold in range(count):
+        held = torch.arange(240) % count == fold if splits is None else splits[fold]
+        rows = (~held).nonzero().flatten()
+        anew(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for _ in range(passes):
+            for batch in rows[torch.randperm(len(rows))].split(20):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+                optimizer.step()
+            judge(model, x[held], y[held])
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_one_model_that_goes_through_all_folds_is_found(tmp_path, count):
+    (finding,) = findings("D10", run(lambda: folds(count), tmp_path))
+    assert finding.severity == "fault"
+    assert "sets of rows in turn" in finding.text
+    assert finding.prescriptions[0].change == "fresh_model"
+
+
+def test_folds_whose_weights_are_drawn_anew_are_passed_over(tmp_path):
+    def anew(model):
+        model[0].reset_parameters()
+        model[2].reset_parameters()
+
+    assert not findings("D10", run(lambda: folds(5, anew=anew), tmp_path))
+
+
+def test_folds_whose_first_weights_are_put_back_are_passed_over(tmp_path):
+    first = {}
+
+    def anew(model):
+        if not first:
+            first.update({name: value.clone() for name, value in model.state_dict().items()})
+        model.load_state_dict(first)
+
+    assert not findings("D10", run(lambda: folds(5, anew=anew), tmp_path))
+
+
+def test_tasks_that_are_learned_one_after_another_are_passed_over(tmp_path):
+    later, earlier = torch.arange(240) >= 120, torch.arange(240) < 120
+    assert not findings("D10", run(lambda: folds(2, splits=[later, earlier], passes=6), tmp_path))
+
+
+FRESH = {"rows": 50, "at": 40, "fresh": True, "joined": 40, "learned": 0, "before": 0}
+SPENT = {"rows": 50, "at": 80, "fresh": False, "joined": 0, "learned": 45, "before": 40}
+MEASURED = {"hits": 30, "since": 12, "again": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        ({}, True),
+        ({"learned": 9}, False),  # rows that equal others by chance
+        ({"before": 19, "hits": 19}, False),  # too few batches to go by
+        ({"hits": 4}, False),  # its rows were rare before: 12 batches without them are no wonder
+        ({"hits": 4, "since": 100}, True),
+        ({"since": 0}, False),  # training rows that are scored are learned from all the time
+        ({"again": 0.0}, False),  # another task
+    ],
+)
+def test_what_must_hold_for_a_set_that_was_left_out_in_turn(own, found):
+    record = judged_record()
+    turns = [FRESH | {"hits": 0, "since": 0, "again": 0.0}, SPENT | MEASURED | own]
+    facts = {"model": "", "turns": turns}
+    record.apply({"e": "event", "kind": "turns", "step": 90, "line": 1, "facts": facts})
+    assert bool(findings("D10", record)) is found
+
+
+def test_no_set_is_left_out_in_turn_when_none_joined_the_training():
+    record = judged_record()
+    turns = [FRESH | MEASURED | {"joined": 0}, SPENT | MEASURED]
+    facts = {"model": "", "turns": turns}
+    record.apply({"e": "event", "kind": "turns", "step": 90, "line": 1, "facts": facts})
+    assert not findings("D10", record)

@@ -109,3 +109,105 @@ def test_a_few_steps_are_too_few_to_tell(tmp_path):
     record = run(Clipped, tmp_path, steps=5)
     assert findings("T03", record) == []
     assert len(unclear("T03", record)) == 1
+
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.kind, self.size = nn.Linear(6, 8), nn.Linear(8, 2), nn.Linear(8, 1)
+
+    def forward(self, x):
+        h = torch.relu(self.trunk(x))
+        return self.kind(h), self.size(h)
+
+
+def heads(losses, tmp_path):
+    """Two heads, and the loss that `losses(kind, size)` makes."""
+
+    def program():
+        model = Heads()
+        optimizer = sgd(model)
+        for _ in range(12):
+            kind, size = model(ROWS)
+            losses(kind.square().mean(), size.square().mean(), optimizer)
+
+    return observed(program, tmp_path / "run.dx")
+
+
+def as_entry(kind, size, optimizer):
+    terms = {"kind": kind, "size": size.item()}
+    loss = sum(terms.values())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def as_weighted_term(kind, size, optimizer):
+    extra = 0.5 * float(size.item())
+    loss = kind + extra
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def both(kind, size):
+    loss = kind
+    loss = loss + size.item()
+    return loss, {"kind": kind.item()}
+
+
+def as_returned(kind, size, optimizer):
+    loss, _ = both(kind, size)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("losses", [as_entry, as_weighted_term, as_returned])
+def test_a_term_of_the_loss_that_is_added_as_a_number_is_found(losses, tmp_path):
+    (finding,) = findings("T03", heads(losses, tmp_path))
+    assert finding.severity == "fault"
+    assert "size.item()" in finding.line.text
+    assert "one term of the loss goes on with .item()" in finding.text
+    assert "2 of 6 trained parameters made (size.bias, size.weight)" in finding.text
+
+
+def as_log(kind, size, optimizer):
+    log = {"size": size.item()}
+    loss = kind
+    log["loss"] = kind.item()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def with_log(kind, size):
+    log = {"size": size.item()}
+    return kind, log
+
+
+def as_returned_log(kind, size, optimizer):
+    loss, log = with_log(kind, size)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    assert log
+
+
+def as_entry_of_outputs(kind, size, optimizer):
+    out = {"loss": kind, "size": size.item()}
+    optimizer.zero_grad()
+    out["loss"].backward()
+    optimizer.step()
+
+
+def as_both(kind, size, optimizer):
+    loss = kind + size / size.item()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("losses", [as_log, as_returned_log, as_entry_of_outputs, as_both])
+def test_a_number_that_is_only_kept_or_scales_a_term_is_silent(losses, tmp_path):
+    assert answers("T03", heads(losses, tmp_path)) == []

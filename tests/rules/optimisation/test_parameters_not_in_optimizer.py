@@ -58,6 +58,77 @@ def test_a_first_layer_put_in_after_the_optimizer_was_made_is_a_fault_too(tmp_pa
     assert finding.severity == "fault"
 
 
+def test_a_head_put_in_after_the_optimizer_on_a_body_frozen_after_it_is_a_fault(tmp_path):
+    def program():
+        model = net()
+        optimizer = sgd(model)
+        fit(model, optimizer)
+        model[0].requires_grad_(requires_grad=False)
+        model[2] = nn.Linear(8, CLASSES)
+        fit(model, optimizer)
+
+    (finding,) = findings("O06", observed(program, tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+    assert finding.line.text.startswith("return torch.optim.SGD(")
+    assert [p.change for p in finding.prescriptions] == ["optimizer_parameters"]
+    assert "give them to the optimizer" in finding.prescriptions[0].text
+
+
+def test_a_head_put_in_after_one_that_the_optimizer_was_given_alone_is_a_fault(tmp_path):
+    def program():
+        model = net()
+        model[0].requires_grad_(requires_grad=False)
+        optimizer = sgd(model[2])
+        fit(model, optimizer)
+        model[2] = nn.Linear(8, CLASSES)
+        fit(model, optimizer)
+
+    (finding,) = findings("O06", observed(program, tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+
+
+def test_a_loaded_net_put_in_after_the_optimizer_to_judge_is_only_a_note(tmp_path):
+    class Judged(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.made = net(FEATURES)
+
+        def forward(self, x):
+            return self.judge(self.made(x))
+
+    def program():
+        model = Judged()
+        optimizer = sgd(model)
+        model.judge = nn.Linear(FEATURES, CLASSES)
+        model.judge.load_state_dict(nn.Linear(FEATURES, CLASSES).state_dict())
+        fit(model, optimizer)
+
+    assert {f.severity for f in findings("O06", observed(program, tmp_path / "run.dx"))} == {"note"}
+
+
+def test_a_part_put_in_later_that_an_optimizer_of_its_own_trains_is_silent(tmp_path):
+    def program():
+        model = net()
+        fit(model, sgd(model))
+        model[0].requires_grad_(requires_grad=False)
+        model[2] = nn.Linear(8, CLASSES)
+        fit(model, sgd(model[2]))
+
+    assert not answers("O06", observed(program, tmp_path / "run.dx"))
+
+
+def test_what_seems_meant_to_stay_is_to_be_frozen_or_given_to_the_optimizer(tmp_path):
+    def program():
+        model = net()
+        fit(model, sgd(model[2]))
+
+    (finding,) = findings("O06", observed(program, tmp_path / "run.dx"))
+    given = {p.change: p.text for p in finding.prescriptions}
+    assert list(given) == ["freeze", "optimizer_parameters"]
+    assert "requires_grad_(False)" in given["freeze"]
+    assert "give them to the optimizer" in given["optimizer_parameters"]
+
+
 def test_a_layer_put_in_first_is_silent(tmp_path):
     def program():
         model = net()

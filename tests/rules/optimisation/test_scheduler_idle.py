@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.optim import lr_scheduler as lrs
 from torch.optim.swa_utils import SWALR
@@ -76,3 +77,40 @@ def test_a_run_without_a_scheduler_says_nothing(tmp_path):
     program = lambda: epochs(lambda _: None)  # noqa: E731
     assert not answers("O12", observed(program, tmp_path / "run.dx"))
     assert torch.is_grad_enabled()
+
+
+def one_cycle(optimizer):
+    return lrs.OneCycleLR(optimizer, max_lr=0.5, epochs=5, steps_per_epoch=12)
+
+
+def cosine(optimizer):
+    return lrs.CosineAnnealingLR(optimizer, T_max=60)
+
+
+@pytest.mark.parametrize("make", [one_cycle, cosine])
+def test_a_schedule_in_steps_that_is_advanced_once_an_epoch_is_found(make, tmp_path):
+    (finding,) = findings("O12", observed(lambda: epochs(make, "epoch"), tmp_path / "run.dx"))
+    assert finding.severity == "fault"
+    assert finding.line.text == "scheduler.step()"
+    assert "is made for 60 steps, as many as the optimizer did" in finding.text
+    assert "advanced only 5 times" in finding.text
+    assert finding.prescriptions[0].to == "1"
+
+
+@pytest.mark.parametrize(
+    ("make", "step"),
+    [
+        (one_cycle, "batch"),
+        (cosine, "batch"),
+        (lambda o: lrs.OneCycleLR(o, max_lr=0.5, total_steps=5), "epoch"),
+        (lambda o: lrs.CosineAnnealingLR(o, T_max=50), "epoch"),  # ended before, or for longer
+    ],
+)
+def test_a_schedule_advanced_at_its_own_pace_is_silent(make, step, tmp_path):
+    assert not answers("O12", observed(lambda: epochs(make, step), tmp_path / "run.dx"))
+
+
+def test_a_schedule_is_not_behind_before_the_run_is_over(tmp_path):
+    record = observed(lambda: epochs(one_cycle, "epoch"), tmp_path / "run.dx")
+    record.events = [event for event in record.events if event.kind != "schedules-over"]
+    assert not answers("O12", record)

@@ -149,10 +149,8 @@ def twice_differentiated(backward, optimizer):
 
 def cleared_by_the_wrapper(backward, optimizer):
     optimizer.zero_grad()
-    optimizer.base.zero_grad()
     backward()
     optimizer.advance()
-    optimizer.zero_grad()
 
 
 def looking_ahead(parameters):
@@ -167,7 +165,8 @@ def looking_ahead(parameters):
     ],
 )
 def test_a_wrapper_of_the_optimizer_that_steps_its_parameters_is_silent(tmp_path, wrap, rounds):
-    assert diagnose(wrapped(tmp_path, wrap, rounds)).findings == ()
+    found = diagnose(wrapped(tmp_path, wrap, rounds)).findings
+    assert not [f.code for f in found if f.severity == "fault"]
 
 
 def test_parameters_that_only_the_waiting_one_holds_are_found_beside_shared_ones(tmp_path):

@@ -72,6 +72,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     rows = [
         value for series in record.signals.get("batch.rows", {}).values() for _, value in series
     ]
+    if error := record.end.get("error"):
+        facts.append(("ended with", error))
     if rows:
         low, high = int(min(rows)), int(max(rows))
         facts.append(("batch", f"{high} rows" if low == high else f"{low} to {high} rows"))
@@ -102,6 +104,9 @@ def _warnings(record: Record) -> list[str]:
     warnings = []
     if record.torn_bytes:
         warnings.append(f"{record.torn_bytes} bytes behind the record's last whole frame are lost")
-    if failure := record.end.get("failure"):
-        warnings.append(f"torchdx stopped watching by an error of its own: {failure}")
+    if record.failure:
+        warnings.append(
+            f"torchdx stopped watching at step {record.failed_at} because of an error of its own: "
+            f"{record.failure}; nothing can be said of what came after"
+        )
     return warnings

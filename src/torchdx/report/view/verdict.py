@@ -70,7 +70,7 @@ def verdict_of(record: Record, diagnosis: Diagnosis, *, source: bool) -> Verdict
         ],
         unclear=[asdict(answer) for answer in diagnosis.unclear],
         checked=list(diagnosis.checked),
-        enough=record.backwards >= FEW,
+        enough=record.backwards >= FEW and not record.failure,
     )
 
 

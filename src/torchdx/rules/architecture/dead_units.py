@@ -38,7 +38,7 @@ ROWS = 64  # within the window; a unit that one row in 20 excites is missed with
 STUCK = 0.9  # of the run without getting below a guess: the harm is plain
 
 
-@rule("A02", "dead-units", silences="D06 A13 A03 A08 O02 L13")
+@rule("A02", "dead-units", silences="D06 A13 A03 A08 O02")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the layer of this kind that is nearest to the inputs."""
     for graph in record.graphs.values():

@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterator
 
 from torchdx.graph.model import Line
-from torchdx.record.model import Event, Record
+from torchdx.record.model import Event, Json, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 
 ERRORS = 2.0  # standard errors by which the regression has to be better
@@ -55,12 +55,13 @@ def _too_small(event: Event) -> bool:
 def _finding(record: Record, event: Event) -> Finding:
     facts = event.facts
     name, width, line = _narrowest(record, facts["model"])
-    what = "share of variance explained" if facts["head"] == "values" else "share of rows right"
+    values = facts["head"] == "values"
+    what = "share of variance explained" if values else "share of rows right"
     layer = f" (narrowest: {name}, {width} wide)" if name else ""
     return Finding(
         text=f"the net cannot fit one batch of {facts['rows']} rows at any step size: a loss of "
-        f"{facts['best']:.3g} is left of {facts['reference']:.3g}; it gets {facts['score']:.0%} of "
-        f"them right, a kernel regression on the other rows {facts['control']:.0%}{layer}",
+        f"{facts['best']:.3g} is left of {facts['reference']:.3g}; {_got(facts, values=values)}, "
+        f"a kernel regression on the other rows {facts['control']:.0%}{layer}",
         line=line or event.line,
         place=name or facts["model"],
         severity="suspicion",
@@ -73,6 +74,15 @@ def _finding(record: Record, event: Event) -> Finding:
             Prescription("widen", "make this layer four times as wide", where=name, to="x4"),
         ),
     )
+
+
+def _got(facts: Json, *, values: bool) -> str:
+    """What the net as trained gets of the batch."""
+    if not values:
+        return f"it gets {facts['score']:.0%} of them right"
+    if facts["score"] < 0:
+        return "it is farther from the targets than their mean is (0% of their variance)"
+    return f"it explains {facts['score']:.0%} of the targets' variance"
 
 
 def _narrowest(record: Record, model: str) -> tuple[str, int, Line | None]:

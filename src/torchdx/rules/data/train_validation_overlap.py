@@ -4,6 +4,11 @@
 Rows of the validation set had been given to the same model in training before, element by element
 the same, far more of them than rows of such data equal each other by chance; and there is no other
 set that the model is judged on.
+
+Or the sets take turns: the rows of one set were new to the model when it was judged on them, and it
+learned from them later; those of another it had learned from before, and left out while it was
+judged on them. That is what the folds of a cross-validation do to one model that goes through all
+of them, and what a split drawn anew in each epoch does.
 ## Why the net does not learn
 It may learn, but the run cannot say so: what it remembers counts as what it has understood.
 Overfitting does not show, and what is chosen by these numbers (epoch, step size, model) is chosen
@@ -12,11 +17,12 @@ by how well it remembers.
 Rows of little information (few columns, short texts) equal each other by chance: then almost equal
 rows are commoner still, and this rule is silent; as it is on training rows judged beside a proper
 set. To judge the very data set that is learned from is often meant so: that is a note. Folds of a
-cross-validation are new models; where weights are put back instead, only what comes before the
-second optimizer counts.
+cross-validation are new models, or weights that are put back or drawn anew: what came before is
+then forgotten here too. Tasks that are learned one after another share no rows, and two folds are
+not told from them: at least half as many rows must have come back as with three folds.
 ## What to try
 Split before anything is drawn, doubled or balanced; split by group (patient, author, recording)
-where rows of one are alike.
+where rows of one are alike. With folds, make the model and the optimizer inside the loop over them.
 ## Sources
 deepchecks, "train test samples mix"; Kapoor & Narayanan 2023 (doi 10.1016/j.patter.2023.100804), on
 leakage in seventeen fields; imbalanced-learn's user guide, "common pitfalls": resampling before the
@@ -25,7 +31,7 @@ split.
 
 from collections.abc import Iterator
 
-from torchdx.record.model import Record
+from torchdx.record.model import Event, Json, Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 from torchdx.rules.data.judged_rows import Judged, judged
 
@@ -40,11 +46,21 @@ WHOLE = 0.5  # share of the learned rows that are judged: above it the whole set
 # have several near rows to each equal one.
 NEAR = 0.25
 RECURRING = 0.9  # of the rows in two passes: a set is held ready, not met on the way
+# That none of the later batches held a row of a set, if each held one as often as those before.
+CHANCE = 1e-4  # own choice
+BATCHES = 20  # before: so many steps are sampled at first in any run
+# Of the rows learned from while a set is left out, those that had come before. Three folds: 0.5 (of
+# two thirds, one is what was left out last); two folds, and tasks one after another: 0.
+CAME_BACK = 0.25
 
 
 @rule("D10", "train-validation-overlap")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first model that is judged on its own rows."""
+    folds = next(filter(None, map(_in_turn, record.of("turns")[::-1])), None)
+    if folds is not None:
+        yield folds
+        return
     sets = [s for s in judged(record, _until(record)) if _validates(s)]
     for suspect in sets:
         own = [other for other in sets if other.model == suspect.model]
@@ -55,6 +71,47 @@ def check(record: Record) -> Iterator[Answer]:
         elif suspect.facts["covered"] < WHOLE:
             yield _finding(suspect)
         return
+
+
+def _in_turn(event: Event) -> Finding | None:
+    """What is to be said of sets that were left out in turn."""
+    turns = event.facts["turns"]
+    spent = [turn for turn in turns if _left_out(turn)]
+    joined = [turn["joined"] for turn in turns if turn["fresh"] and turn not in spent]
+    if not spent or max(joined, default=0) < FEWEST:
+        return None
+    worst = max(spent, key=lambda turn: turn["learned"] / turn["rows"])
+    share = worst["learned"] / worst["rows"]
+    return Finding(
+        text=f"the model is judged on {len(turns)} sets of rows in turn, and trained on the others "
+        f"with the same weights: {worst['learned']} of the {worst['rows']} rows judged after step "
+        f"{worst['at']} had been learned from before: the scores tell how well it remembers",
+        line=event.line,
+        place=event.facts["model"],
+        severity="fault",
+        evidence=(
+            Evidence("share of the judged rows that were learned from", share, SHARE),
+            Evidence(
+                "batches that held some of them, of those until they were left out",
+                f"{worst['hits']} of {worst['before']}",
+                f"0 of {worst['since']} since",
+            ),
+        ),
+        prescriptions=(
+            Prescription(
+                "fresh_model",
+                "make the model and the optimizer anew inside the loop over the folds",
+            ),
+        ),
+    )
+
+
+def _left_out(turn: Json) -> bool:
+    """Whether rows that had been learned from were kept out of training when they were judged."""
+    if turn["learned"] < max(FEWEST, SHARE * turn["rows"]) or turn["before"] < BATCHES:
+        return False
+    missed = (1 - turn["hits"] / (turn["before"] + 1)) ** turn["since"]
+    return bool(missed <= CHANCE and turn["again"] >= CAME_BACK)
 
 
 def _until(record: Record) -> float:

@@ -1,9 +1,11 @@
-"""data-or-numpy-in-forward (T03): the forward takes values out of the graph.
+"""data-or-numpy-in-forward (T03): the forward, or the loss, goes on with values out of the graph.
 
 ## What is seen
 Parameters that an optimizer holds made a tensor of which `.data`, `.numpy()` or `.item()` was taken
 in user code, and no backward pass ever reached them, though the optimizer stepped and the loss
-reaches other parameters.
+reaches other parameters. A single number that many parameters made is mostly taken for printing: it
+counts only where the program's source leads from its `.item()` into the value on which `backward`
+is called: a term of the loss that is added as a number.
 ## Why the net does not learn
 `.data`, arrays and numbers carry values only. What is computed from them knows nothing of where
 they came from: the parameters behind keep their initial values, without any error.
@@ -30,7 +32,7 @@ _WORDS = {"data": ".data", "numpy": ".numpy()", "item": ".item() or .tolist()"}
 def check(record: Record) -> Iterator[Answer]:
     """One finding a cut."""
     for found in cut_off(record, tuple(_WORDS)):
-        if not _in_forward(found.cut):
+        if not _in_forward(found.cut) and not _in_loss(record, found.cut):
             continue
         if record.opaque or found.steps < STEPS:
             yield Unclear(record.opaque or f"only {found.steps} steps were seen")
@@ -43,10 +45,17 @@ def _in_forward(cut: Cut) -> bool:
     return cut.op != "item" or not cut.scalar or len(cut.upstream) == 1
 
 
+def _in_loss(record: Record, cut: Cut) -> bool:
+    """Whether a number goes into a loss, by the program's source."""
+    told = (number for e in record.of("numbers-in-loss") for number in e.facts["lines"])
+    return cut.line is not None and cut.line in map(record.line, told)
+
+
 def _finding(found: CutOff, *, pretrained: bool) -> Finding:
     taken = _WORDS[found.cut.op]
+    goes_on = "the forward goes" if _in_forward(found.cut) else "one term of the loss goes"
     return Finding(
-        text=f"the forward goes on with {taken} of a tensor, which {len(found.names)} of "
+        text=f"{goes_on} on with {taken} of a tensor, which {len(found.names)} of "
         f"{found.of} trained "
         f"parameters made ({listed(found.names)}): no backward pass reached them in "
         f"{found.steps} steps",

@@ -24,7 +24,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, Unclear,
 from torchdx.rules.loop.cut_off import STEPS, cut_off, listed, loaded, sibling
 
 
-@rule("T02", "detached-subnetwork", silences="A09")
+@rule("T02", "detached-subnetwork", silences="A09 A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding a cut."""
     for found in cut_off(record, ("detach",)):

@@ -28,7 +28,7 @@ _PAIRED = frozenset(["MseLoss", "SmoothL1Loss", "HuberLoss"])
 _DISTANCES = frozenset(["Pow", "Abs", "Mul", "Square"])
 
 
-@rule("L08", "broadcast-in-loss")
+@rule("L08", "broadcast-in-loss", silences="A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for graph in record.graphs.values():

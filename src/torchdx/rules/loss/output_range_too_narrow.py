@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from torchdx.graph.model import Node
 from torchdx.record.model import Record
 from torchdx.rules.asked import Asked, asked
-from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.base import Answer, Evidence, Finding, rule
+from torchdx.rules.loss.once import Once, left_out, once
 
 RANGES = {
     "Sigmoid": (0.0, 1.0),
@@ -32,7 +33,7 @@ RANGES = {
 BEYOND = 0.1  # deviations of the targets; rounding and overshooting filters stay below
 
 
-@rule("L13", "output-range-too-narrow", silences="A02 A13 O02 A03")
+@rule("L13", "output-range-too-narrow", silences="A02 A13 O02 A03 A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss of this kind."""
     for loss in asked(record):
@@ -42,7 +43,7 @@ def check(record: Record) -> Iterator[Answer]:
         low, high = RANGES[last.op]
         slack = BEYOND * loss.spread
         if loss.facts["min"] < low - slack or loss.facts["max"] > high + slack:
-            yield _finding(loss, last, (low, high))
+            yield _finding(loss, last, (low, high), once(record, last))
             return
 
 
@@ -50,7 +51,7 @@ def _last(loss: Asked) -> Node | None:
     return None if loss.head is None else loss.graph.source(loss.graph.input(loss.head, 0))
 
 
-def _finding(loss: Asked, last: Node, reach: tuple[float, float]) -> Finding:
+def _finding(loss: Asked, last: Node, reach: tuple[float, float], seen: Once) -> Finding:
     low, high = loss.facts["min"], loss.facts["max"]
     name = last.op.lower()
     return Finding(
@@ -63,7 +64,5 @@ def _finding(loss: Asked, last: Node, reach: tuple[float, float]) -> Finding:
             Evidence("greatest target", float(high), reach[1]),
             Evidence("deviation of the targets", loss.spread),
         ),
-        prescriptions=(
-            Prescription("linear_head", f"take the {name} after the last layer out", where=last.op),
-        ),
+        prescriptions=(left_out(last.op, name, seen),),
     )

@@ -25,7 +25,7 @@ _BEST_FOR_ONE = math.log(1 + math.exp(-1.0))
 _BEST_FOR_ZERO = math.log(2.0)
 
 
-@rule("L03", "sigmoid-before-bce-with-logits")
+@rule("L03", "sigmoid-before-bce-with-logits", silences="A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for graph in record.graphs.values():

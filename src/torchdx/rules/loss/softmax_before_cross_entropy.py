@@ -26,7 +26,7 @@ from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
 from torchdx.rules.loss.scores import CrossEntropy, cross_entropies, picks_labels, same_axis
 
 
-@rule("L01", "softmax-before-cross-entropy")
+@rule("L01", "softmax-before-cross-entropy", silences="A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for found in cross_entropies(record):

@@ -36,7 +36,7 @@ class _Found(NamedTuple):
     user: Node
 
 
-@rule("L06", "softmax-over-batch", silences="L01 L02")
+@rule("L06", "softmax-over-batch", silences="L01 L02 A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for graph in record.graphs.values():

@@ -19,18 +19,19 @@ from collections.abc import Iterator
 from torchdx.graph.model import HEADS, TRANSPARENT, LossGraph, Node
 from torchdx.record.model import Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.loss.once import Once, once
 from torchdx.rules.loss.scores import axis
 
 _BETWEEN = TRANSPARENT | {"Log", "Clamp"}
 
 
-@rule("L07", "softmax-over-one-unit", silences="L01 L02 L20 A14 O02 D06 A13")
+@rule("L07", "softmax-over-one-unit", silences="L01 L02 L20 A14 O02 D06 A13 A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for graph in record.graphs.values():
         for node in graph.below(graph.root):
             if _single(node) and any(_is_loss(graph, u) for u in graph.consumers(node, _BETWEEN)):
-                yield _finding(graph, node)
+                yield _finding(graph, node, once(record, node))
                 return
 
 
@@ -47,13 +48,14 @@ def _is_loss(graph: LossGraph, user: Node) -> bool:
     return user.op in HEADS or user.op == "LogSoftmax"
 
 
-def _finding(graph: LossGraph, node: Node) -> Finding:
+def _finding(graph: LossGraph, node: Node, seen: Once) -> Finding:
     constant = "1" if node.op == "Softmax" else "0"
+    text = "use a sigmoid, or two units and cross_entropy"
     return Finding(
         text=f"{'softmax' if node.op == 'Softmax' else 'log_softmax'} runs over a single unit: it "
         f"answers {constant} for every row, and no gradient passes it",
         line=node.line or graph.backward,
         place="loss",
         evidence=(Evidence("units over which it sums to one", 1, "2 or more"),),
-        prescriptions=(Prescription("sigmoid", "use a sigmoid, or two units and cross_entropy"),),
+        prescriptions=(Prescription("sigmoid", text, once=seen),),
     )

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from torchdx.graph.model import LossGraph, Node
 from torchdx.record.model import Record
 from torchdx.rules.base import Answer, Evidence, Finding, Prescription, rule
+from torchdx.rules.loss.once import Once, left_out, once
 from torchdx.rules.loss.scores import BOUNDED, cross_entropies, picks_labels
 
 
@@ -35,12 +36,12 @@ class _Place(NamedTuple):
     name: str
 
 
-@rule("L14", "squashed-logits")
+@rule("L14", "squashed-logits", silences="A08")
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first loss graph in which it stands."""
     for place in _places(record):
         if place.last.op in BOUNDED:
-            yield _bounded(place)
+            yield _bounded(place, once(record, place.last))
             return
         if place.last.op == "NativeDropout" or place.last.via == "dropout":
             yield _dropped(place)
@@ -59,15 +60,13 @@ def _places(record: Record) -> Iterator[_Place]:
                 yield _Place(graph, head, inner_, "binary cross-entropy")
 
 
-def _bounded(place: _Place) -> Finding:
+def _bounded(place: _Place, seen: Once) -> Finding:
     function, limit = BOUNDED[place.last.op]
     return _finding(
         place,
         f"the scores pass a {function} just before the {place.name}: none can lie {limit}, which "
         "the loss needs to rule a class out",
-        Prescription(
-            "linear_head", f"take the {function} after the last layer out", where=place.last.op
-        ),
+        left_out(place.last.op, function, seen),
     )
 
 

@@ -3,7 +3,8 @@
 ## What is seen
 Parameters with gradients that are not zero are in no optimizer, and had the same values after some
 steps as before. What speaks for an oversight: they came to the model after the optimizer was given
-all of it, or they are the last layer before the loss and work on what the optimizer trains.
+all of it that was to be trained, or they are the last layer before the loss and work on what the
+optimizer trains.
 ## Why the net does not learn
 These layers stay as they were drawn at random. The rest can only adapt to them.
 ## When this is wrong
@@ -30,7 +31,7 @@ MATRIX = 2  # dimensions: a layer's weights, not a scale or a temperature
 @rule("O06", "parameters-not-in-optimizer")
 def check(record: Record) -> Iterator[Answer]:
     """At most one finding: what speaks loudest for an oversight."""
-    left = _left_out(record)
+    left = record.left_out
     shapes = {n: shape for model in record.models for n, shape in model.parameters.items()}
     optimized = record.optimized & record.reached
     if not left or not optimized:
@@ -40,13 +41,6 @@ def check(record: Record) -> Iterator[Answer]:
     yield _finding(record, severity, group, share)
 
 
-def _left_out(record: Record) -> set[str]:
-    """Parameters seen unchanged, with a gradient, and in no optimizer until the end."""
-    compared = record.of("left-out")
-    still = {name for event in compared[-1:] for name in event.facts["params"]}
-    return (still & record.trainable) - record.optimized
-
-
 def _weigh(
     record: Record, left: set[str], optimized: set[str], shapes: dict[str, tuple[int, ...]]
 ) -> tuple[Severity, set[str]]:
@@ -54,7 +48,7 @@ def _weigh(
     if late:
         return "fault", late
     behind, last = _behind(record, left, optimized)
-    behind -= _loaded(record)
+    behind -= record.loaded
     outnumbers = _count(left, shapes) > _count(optimized, shapes)
     if not behind or (outnumbers and len(_layers(behind)) > 1):
         return "note", left
@@ -67,16 +61,23 @@ def _late(record: Record) -> set[str]:
     """Parameters that came to a model after an optimizer had been given all of it."""
     found: set[str] = set()
     for model in record.models:
-        whole = model.trainable - model.late
         given = (o for o in record.optimizers.values() if o.steps)
-        if model.late and whole and any(_holds_most(o, model) for o in given):
-            found |= model.late
+        if model.late and any(_holds_most(o, model) for o in given):
+            found |= model.late - _brought(record, model)
     return found
 
 
 def _holds_most(optimizer: Optimizer, model: Model) -> bool:
-    """All that the model had at first and still has."""
-    return (model.trainable - model.late) <= set(optimizer.parameters)
+    """All that the model was to train before, or of that what it still has."""
+    held = set(optimizer.parameters)
+    return any(whole and whole <= held for whole in (model.before, model.trainable - model.late))
+
+
+def _brought(record: Record, model: Model) -> set[str]:
+    """Late parameters of modules that came with weights of their own: a fixed net, put in."""
+    paths = {event.facts["model"] for event in record.of("load-state-dict")} & set(model.modules)
+    own = (model.within(path) for path in paths)
+    return {name for names in own if names <= model.late for name in names}
 
 
 def _behind(record: Record, left: set[str], optimized: set[str]) -> tuple[set[str], set[str]]:
@@ -98,16 +99,6 @@ def _behind(record: Record, left: set[str], optimized: set[str]) -> tuple[set[st
     return behind, behind - followed
 
 
-def _loaded(record: Record) -> set[str]:
-    """Parameters of modules into which a state dict was loaded."""
-    paths = {event.facts["model"] for event in record.of("load-state-dict")}
-    found: set[str] = set()
-    for model in record.models:
-        for path in paths & set(model.modules):
-            found |= model.within(path)
-    return found
-
-
 def _layers(names: set[str]) -> set[str]:
     return {name.rpartition(".")[0] for name in names}
 
@@ -122,10 +113,8 @@ def _finding(record: Record, severity: Severity, group: set[str], share: float) 
         f"{len(names)} parameters ({_few(names)}) get gradients, are in no optimizer, and stayed "
         "as they were"
     )
-    change = "give them to the optimizer, made after the last layer is in place"
     if severity == "note":
         text += f": {share:.0%} of the gradients that backward computes are not used"
-        change = "freeze them with `requires_grad_(False)`"
     return Finding(
         text=text,
         line=_line(record, group),
@@ -133,7 +122,21 @@ def _finding(record: Record, severity: Severity, group: set[str], share: float) 
         severity=severity,
         confirm="whether these layers are to stay as they are" if severity == "suspicion" else "",
         evidence=(Evidence("parameters with a gradient in no optimizer", len(names), 0),),
-        prescriptions=(Prescription("optimizer_parameters", change, where=", ".join(names)),),
+        prescriptions=_changes(severity, ", ".join(names)),
+    )
+
+
+def _changes(severity: Severity, where: str) -> tuple[Prescription, ...]:
+    """To train them; where it seems meant that they are not, to freeze them comes first."""
+    give = "give them to the optimizer: make it after the last layer is in place, or call its "
+    give += "`add_param_group`"
+    if severity != "note":
+        return (Prescription("optimizer_parameters", give, where=where),)
+    freeze = "if they are to stay as they are, freeze them with `requires_grad_(False)`"
+    give = "if they are to learn, give them to the optimizer"
+    return (
+        Prescription("freeze", freeze, where=where),
+        Prescription("optimizer_parameters", give, where=where),
     )
 
 
@@ -142,14 +145,16 @@ def _few(names: list[str]) -> str:
 
 
 def _line(record: Record, group: set[str]) -> Line | None:
-    """The optimizer that trains what these parameters work with: the last that stepped."""
+    """The optimizer that trains what these parameters work with: the last that stepped.
+
+    Where they work with nothing that is trained, it is one that was given the model before them.
+    """
     graphs = record.graphs.values()
-    reaching = [
-        optimizer
-        for optimizer in record.optimizers.values()
-        if optimizer.steps and any(_share(graph, optimizer, group) for graph in graphs)
-    ]
-    return reaching[-1].line if reaching else None
+    stepped = [o for o in record.optimizers.values() if o.steps]
+    reaching = [o for o in stepped if any(_share(graph, o, group) for graph in graphs)]
+    models = [model for model in record.models if group & set(model.parameters)]
+    earlier = [o for o in stepped if any(_holds_most(o, model) for model in models)]
+    return next((o.line for o in reversed(reaching or earlier)), None)
 
 
 def _share(graph: LossGraph, optimizer: Optimizer, group: set[str]) -> bool:

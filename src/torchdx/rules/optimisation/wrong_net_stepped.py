@@ -9,7 +9,9 @@ The parameters of the first keep their initial values. The other one's are stepp
 gradients that were meant for the first net, or left over.
 ## When this is wrong
 An optimizer that waits for a later phase is not cleared in each round; clearing both nets before
-every backward is common, and then the waiting one is told only if it never steps at all.
+every backward is common, and then the waiting one is told only if it never steps at all. Wrappers
+(SAM, Lookahead) hold the parameters of the optimizer that steps for them: what another one steps
+is not waiting.
 ## What to try
 Step the optimizer whose gradients were just computed.
 ## Sources
@@ -29,7 +31,8 @@ ROUNDS = 20  # in which it was cleared and did not step (own choice: a warm-up m
 def check(record: Record) -> Iterator[Answer]:
     """One finding for the first optimizer that is cleared and never steps."""
     for optimizer in record.optimizers.values():
-        if optimizer.steps or not record.reached.intersection(optimizer.parameters):
+        waiting = _waiting(record, optimizer)
+        if not waiting:
             continue
         cleared, line, other = _cleared(record, optimizer)
         if (
@@ -37,8 +40,16 @@ def check(record: Record) -> Iterator[Answer]:
             and other is not None
             and _in_its_place(record, idle=optimizer, other=other)
         ):
-            yield _finding(optimizer, other, cleared, line)
+            yield _finding(optimizer, other, cleared, line, len(waiting))
             return
+
+
+def _waiting(record: Record, optimizer: Optimizer) -> set[str]:
+    """What gradients reach and only this optimizer could step, if it never did."""
+    if optimizer.steps:
+        return set()
+    stepped = {name for o in record.optimizers.values() if o.steps for name in o.parameters}
+    return record.reached.intersection(optimizer.parameters) - stepped
 
 
 def _cleared(record: Record, idle: Optimizer) -> tuple[int, Line | None, Optimizer | None]:
@@ -68,9 +79,11 @@ def _clears(shape: StepShape, optimizer: int) -> bool:
     return any(kind == "zero" and about == optimizer for kind, _, about in shape.events)
 
 
-def _finding(idle: Optimizer, other: Optimizer, cleared: int, line: Line | None) -> Finding:
+def _finding(
+    idle: Optimizer, other: Optimizer, cleared: int, line: Line | None, waiting: int
+) -> Finding:
     return Finding(
-        text=f"the gradients of {idle.cls} (optimizer {idle.id}, {len(idle.parameters)} "
+        text=f"the gradients of {idle.cls} (optimizer {idle.id}, {waiting} "
         f"parameters) are cleared in {cleared} rounds and computed anew, but the step is that of "
         f"optimizer {other.id}: optimizer {idle.id} never stepped",
         line=line or idle.line,

@@ -69,6 +69,8 @@ def _cross_entropy(source: Source, prescription: Prescription) -> Iterator[Chang
     """`nll_loss` becomes `cross_entropy`, or a softmax before it a log-softmax."""
     if "softmax in place" in prescription.text:
         names = {"softmax": "log_softmax", "Softmax": "LogSoftmax"}
+        if not _alone(source, prescription, *names):
+            return
     elif "log_softmax before nll_loss" in prescription.text:
         names = {"nll_loss": "cross_entropy", "NLLLoss": "CrossEntropyLoss"}
     else:
@@ -79,9 +81,10 @@ def _cross_entropy(source: Source, prescription: Prescription) -> Iterator[Chang
 @editor("sigmoid")
 def _sigmoid(source: Source, prescription: Prescription) -> Iterator[Change]:
     """`nn.Softmax(dim=1)` of a single unit becomes `nn.Sigmoid()`; the function likewise."""
-    del prescription
     call = _only(source, "Softmax", "softmax")
     if call is None or not isinstance(call.func, ast.Attribute):
+        return
+    if not _alone(source, prescription, "Softmax", "softmax"):
         return
     owner = source.segment(call.func.value)
     if call.func.attr == "Softmax":
@@ -180,21 +183,59 @@ _MODULES = {"Relu": "ReLU", "Gelu": "GELU", "Silu": "SiLU", "Elu": "ELU"}
 
 @editor("linear_head")
 def _linear_head(source: Source, prescription: Prescription) -> Iterator[Change]:
-    """`F.relu(self.fc(x))` becomes `self.fc(x)`; the only `nn.Tanh()` becomes `nn.Identity()`.
+    """`F.relu(self.fc(x))` and `self.act(self.fc(x))` become `self.fc(x)`, if the line runs once.
 
-    A dropout has to be moved by hand.
+    Else the only `nn.Tanh()` becomes `nn.Identity()`, where the program runs no other tanh. A
+    dropout has to be moved by hand.
     """
     name = prescription.where
     if name == "dropout":
         return
-    here = list(source.calls(name.lower()))
-    made = _only(source, _MODULES.get(name, name))
-    if len(here) == 1 and len(here[0].args) == 1 and not here[0].keywords:
-        function = here[0].func
-        if isinstance(function, ast.Attribute) and source.segment(function.value) in _TORCH:
-            yield here[0], source.segment(here[0].args[0])
-    elif made is not None and not list(source.calls(name.lower(), here=False)):
+    module = _MODULES.get(name, name)
+    here = list(_applied(source, name.lower(), module)) if prescription.once else []
+    made = _only(source, module)
+    if len(here) == 1:
+        yield here[0], source.segment(here[0].args[0])
+    elif (
+        made is not None
+        and prescription.once == "pass"
+        and not list(source.calls(name.lower(), here=False))
+    ):
         yield from _replaced(source, made, "Identity()")
+
+
+def _applied(source: Source, function: str, module: str) -> Iterator[ast.Call]:
+    """Calls on the finding's line: of torch's function, or of what the file makes such a module."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+            continue
+        if not node.lineno <= source.number <= (node.end_lineno or node.lineno):
+            continue
+        owner, _, last = source.segment(node.func).rpartition(".")
+        if (last == function and owner in _TORCH) or _is_made(source, node.func, module):
+            yield node
+
+
+def _is_made(source: Source, called: ast.expr, module: str) -> bool:
+    """Whether all that the file assigns to a name, such as `self.act`, is such a module."""
+    name = source.segment(called)
+    given = [
+        node.value
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assign)
+        and any(source.segment(target) == name for target in node.targets)
+    ]
+    made = list(source.calls(module, here=False))
+    return bool(given) and all(value in made for value in given)
+
+
+def _alone(source: Source, prescription: Prescription, *names: str) -> bool:
+    """Whether changing the one call that has one of these names changes one operation.
+
+    A call on the finding's line has to run once there; a module that is made elsewhere, in all.
+    """
+    here = bool(list(source.calls(*names)))
+    return prescription.once == "pass" or (here and prescription.once == "line")
 
 
 def _replaced(source: Source, call: ast.Call, by: str) -> Iterator[Change]:

@@ -33,8 +33,16 @@ def _optimizer_setting(source: Source, prescription: Prescription) -> Iterator[C
 
 @editor("norm_momentum")
 def _norm_momentum(source: Source, prescription: Prescription) -> Iterator[Change]:
+    """The only norm with that momentum: what is tried changes all that have it."""
     found = list(_given(source, "momentum"))
-    if len(found) == 1:
+    everywhere = [
+        source.segment(keyword.value)
+        for call in ast.walk(source.tree)
+        if isinstance(call, ast.Call) and "Norm" in source.segment(call.func)
+        for keyword in call.keywords
+        if keyword.arg == "momentum"
+    ]
+    if len(found) == 1 and everywhere.count(source.segment(found[0])) <= 1:
         yield found[0], prescription.to
 
 
