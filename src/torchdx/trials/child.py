@@ -74,7 +74,8 @@ class _Arm:
         if observer.failure is not None:
             self.result["error"] = f"torchdx stopped watching: {observer.failure}"
         record = observer.recorder.record
-        found = () if self._session.diagnosis is None else self._session.diagnosis.findings
+        told = self._session.diagnosis
+        found = [] if told is None else [*told.findings, *(symptom for symptom, _ in told.silenced)]
         losses = repr([loss for _, loss in record.losses])
         self.result["codes"] = [finding.code for finding in found]
         self.result["sick"] = [finding.code for finding in found if finding.severity != "note"]

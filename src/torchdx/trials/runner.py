@@ -37,7 +37,7 @@ _STOP = threading.Event()  # no arm is begun any more
 class Run:
     """One arm with one seed, done.
 
-    scores  by name (`torchdx.trials.measures`); `codes`: what was found in it
+    scores  by name (`torchdx.trials.measures`); `codes`: what was found in it, symptoms too
     wall_s  of the whole process, its start included
     error   of the program, empty where it ended well; such a run has failed
     stalled whether it was set aside for taking too long
