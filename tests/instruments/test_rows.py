@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.support import observed
+from torchdx.events.loop import Loop
 from torchdx.events.recorder import Recorder
 from torchdx.instruments.batches import Batch, Batches, Table
 from torchdx.record.writer import Writer
@@ -184,7 +185,8 @@ def test_rows_are_those_of_the_loss_not_of_the_action_before_it(tmp_path):
 
 
 def test_labels_of_another_shape_are_left_out(tmp_path):
-    batches = Batches(Recorder(Writer(tmp_path / "run.dx")))
+    recorder = Recorder(Writer(tmp_path / "run.dx"))
+    batches = Batches(recorder, Loop(recorder))
     table = Table("judged", "")
     batches.tables["judged", "", 0] = table
     for labels in (Y[:20], Y[:20, None]):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from torchdx.events.glimpse import Call, Glimpse
+from torchdx.events.loop import Loop
 from torchdx.events.recorder import Recorder
 from torchdx.events.sampling import Quiet
 from torchdx.graph.heads import Head
@@ -72,6 +73,8 @@ class Table:
     derived            batches whose rows another model had made
     sources            (data loader, line of the model's call) -> the rows that came from there
     sums               count, sum and sum of squares, minimum and maximum of each feature
+    calls              for a judged set: how often it was judged; `alternating`: of these, those
+                       with a backward pass since the one before (`backwards` were done by then)
     """
 
     role: str
@@ -98,6 +101,9 @@ class Table:
     kept: int = 0
     nonfinite: int = 0
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    calls: int = 0
+    alternating: int = 0
+    backwards: int = 0
 
     def matrix(self) -> torch.Tensor:
         """The kept rows, (n, features)."""
@@ -113,8 +119,8 @@ class Table:
 class Batches(Quiet):
     """Fills the tables."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, loop: Loop) -> None:
+        self._recorder, self._loop = recorder, loop
         self._pending: list[tuple[Table, Batch]] = []
         self.tables: dict[tuple[str, str, int], Table] = {}
         self.turns: dict[str, Turns] = {}
@@ -140,12 +146,18 @@ class Batches(Quiet):
         if call.path not in self._paths:
             return
         table = self._table("judged", call.path, call.loader or -(call.line or 0), call.line)
+        self._count(table)
         if table.kept >= ROWS and len(table.passes.get(step, ())) >= _PASS_ROWS:
             return
         labels = None if call.labels is None else call.labels.detach().clone()
         if labels is not None:
             table.kind = "values" if labels.is_floating_point() else "classes"
         self._take(table, call, labels, step, derived=derived)
+
+    def _count(self, table: Table) -> None:
+        before, table.backwards = table.backwards, self._loop.backwards
+        table.alternating += bool(table.calls) and before != table.backwards
+        table.calls += 1
 
     def flush(self) -> None:
         """Read what waits."""

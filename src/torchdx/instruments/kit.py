@@ -102,7 +102,10 @@ class Kit:
     def _sample(self) -> None:
         """Some steps, closely."""
         recorder = self.recorder
-        layers, batches = Layers(recorder, self.names, self._guard.shielded), Batches(recorder)
+        layers, batches = (
+            Layers(recorder, self.names, self._guard.shielded),
+            Batches(recorder, self.loop),
+        )
         self.strides = Strides(recorder)
         self.probing = Probing(recorder, self.looks.optimizers)
         self.sampling.model_called = self._model_called

@@ -17,6 +17,7 @@ sources        where the learned rows came from: of each graph, data loader (0: 
                different `rows`, those `shared` with the rows judged after they had been learned
                from, and the optimizer steps done at the `first` and the `last`; `last_judged`
                likewise of the judged rows
+alternating    of the judged batches, the share with a backward pass since the one before
 labelled       judged rows whose labels were seen; `derived`: share of batches that another model
                had made
 passes         validation passes seen; `recurring`: of the rows of the second, the share that came
@@ -98,6 +99,7 @@ def _facts(judged: Table, learned: Table) -> dict[str, Any]:
         "near": near,
         "labelled": sum(map(len, judged.labelled.values())),
         "derived": judged.derived / len(judged.batches),
+        "alternating": judged.alternating / max(1, judged.calls - 1),
         "learned_rows": learned.rows,
         "repeated": learned.rows - len(learned.digests) if learned.rows <= DIGESTS else None,
         "expected": _expected(judged, learned),

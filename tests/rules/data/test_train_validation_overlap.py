@@ -1,5 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from tests.rules.data.judging import epochs, judge, judged_record
 from tests.rules.data.records import PHASE
@@ -28,6 +31,38 @@ def test_rows_drawn_twice_before_the_split_are_found(tmp_path):
 
     (finding,) = findings("D10", run(program, tmp_path))
     assert 0.2 < finding.evidence[0].value < 0.8
+
+
+def soft_loss(scores, labels, rows, teacher):
+    with torch.no_grad():
+        soft = teacher.eval()(rows).softmax(1)
+    return F.cross_entropy(scores, soft) + F.cross_entropy(scores, labels)
+
+
+def distilled():
+    """A teacher is asked about each batch of its student, also about rows that it learned from."""
+    x, y = groups(rows=240)
+    nets = [nn.Sequential(nn.Linear(x.shape[1], 16), nn.ReLU(), nn.Linear(16, 4)) for _ in range(2)]
+    teacher, student = nets
+    for net, rows in ((teacher, slice(0, 140)), (student, slice(100, 240))):
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        loader = DataLoader(TensorDataset(x[rows], y[rows]), 20, shuffle=True)
+        for _ in range(2):
+            for batch, labels in loader:
+                optimizer.zero_grad()
+                if net is teacher:
+                    loss = F.cross_entropy(net(batch), labels)
+                else:
+                    loss = soft_loss(net(batch), labels, batch, teacher)
+                loss.backward()
+                optimizer.step()
+
+
+def test_a_teacher_of_rows_that_it_learned_from_is_not_judged(tmp_path):
+    record = run(distilled, tmp_path)
+    (asked,) = [e for e in record.of("overlap") if e.facts["shared"]][-1:]
+    assert asked.facts["labelled"], asked.facts
+    assert not findings("D10", record)
 
 
 def test_a_proper_split_is_passed_over(tmp_path):

@@ -45,6 +45,9 @@ WHOLE = 0.5  # share of the learned rows that are judged: above it the whole set
 # Rows that are nearly equal, over rows that are equal. Copies: 0. Tables of few small whole numbers
 # have several near rows to each equal one.
 NEAR = 0.25
+# Of judged batches, with a backward pass since the one before: 1 for a teacher that is asked about
+# each batch of its student; one over the batches of a pass where a set is judged in passes.
+BY_TURNS = 0.9
 RECURRING = 0.9  # of the rows in two passes: a set is held ready, not met on the way
 # That none of the later batches held a row of a set, if each held one as often as those before.
 CHANCE = 1e-4  # own choice
@@ -121,10 +124,11 @@ def _until(record: Record) -> float:
 
 
 def _validates(one: Judged) -> bool:
-    """Whether rows are judged for the sake of a score: acting and target nets are not."""
+    """Whether rows are judged for the sake of a score: acting, target and teaching nets are not."""
     recurring = one.facts["recurring"]
     if recurring is None:
-        return bool(one.facts.get("labelled", 0))
+        by_turns = one.facts.get("alternating", 0.0) >= BY_TURNS
+        return bool(one.facts.get("labelled", 0)) and not by_turns
     return bool(recurring >= RECURRING)
 
 
