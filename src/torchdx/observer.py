@@ -85,6 +85,11 @@ class Observer(Hearing):
         """Those that are in use."""
         return self._kit.looks.optimizers()
 
+    def losses(self) -> list[float]:
+        """Those of the steps so far that are recorded."""
+        self._kit.losses.flush()
+        return [loss for _, loss in self.recorder.record.losses]
+
     def ends(self) -> Iterator[Callable[[], object]]:
         """What there is to take away from torch, one after another."""
         yield from self._kit.ends()

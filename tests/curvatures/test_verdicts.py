@@ -314,6 +314,18 @@ def test_groups_with_their_own_step_sizes_are_weighed():
 
 
 @pytest.mark.parametrize(
+    ("lr", "verdict"), [(1.9, "edge of stability"), (2.1, "unstable"), (2.1, "edge of stability")]
+)
+def test_far_above_the_limit_nothing_hovers(lr, verdict):
+    """The curvature is 2, so that the limit is a rate of 1."""
+    flat = verdict == "unstable" or lr < 2
+    losses = [1.0 + 0.1 * (-1) ** i - (0.0 if flat else 0.02 * i) for i in range(30)]
+    w = nn.Parameter(torch.ones(2))
+    c = dx.curvature(lambda: (w * w).sum(), [w], optimizer=torch.optim.SGD([w], lr=lr))  # noqa: PLW0108
+    assert c.stability(losses).verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("losses", "trend", "verdict"),
     [
         ([1.0 - 0.01 * i + 0.05 * (-1) ** i for i in range(30)], "falling", "edge of stability"),

@@ -100,6 +100,13 @@ def test_the_curvature_of_a_step_is_that_of_its_batch_at_its_weights(recorded):
     assert told["run"]["step"] == 7
     assert told["extremes"]["highest"]["low"] == pytest.approx(float(expected[-1]), rel=2e-3)
     assert told["stability"]["lr"] == 0.1
+    assert told["stability"]["trend"] == "unknown"  # six losses are too few
+
+
+@pytest.mark.slow
+def test_the_losses_before_the_step_are_known(recorded):
+    told = json.loads(ask("--step", "12", "--json").stdout)
+    assert told["stability"]["trend"] in {"rising", "flat", "falling"}
 
 
 @pytest.mark.slow

@@ -1,21 +1,32 @@
 """The questions that `torchdx curvature` asks, in their order."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torchdx.curvatures.curvature import Curvature
+from torchdx.curvatures.stability import LEAST_LOSSES
 from torchdx.errors import CallError
 
 Answers = dict[str, Any]  # by the question's name; where there is none, {"because": why}
 
 
-def answers(asked: Curvature, top: int, *, optimizer: bool) -> Answers:
+def answers(
+    asked: Curvature, top: int, *, optimizer: bool, losses: Sequence[float] = ()
+) -> Answers:
     """Ask them all; those of the step only where there is an optimizer.
+
+    Args:
+        asked: the loss.
+        top: eigenvalues that are told.
+        optimizer: whether there is one.
+        losses: of the steps before, oldest first; where they are known.
 
     Raises:
         CallError: the loss cannot be examined at all.
     """
-    return {name: _asked(name, ask) for name, ask in _questions(asked, top, optimizer=optimizer)}
+    enough = losses if len(losses) >= LEAST_LOSSES else ()
+    questions = _questions(asked, top, enough, optimizer=optimizer)
+    return {name: _asked(name, ask) for name, ask in questions}
 
 
 def told(found: Answers) -> Mapping[str, Any]:
@@ -29,13 +40,13 @@ def words(found: Answers) -> str:
 
 
 def _questions(
-    asked: Curvature, top: int, *, optimizer: bool
+    asked: Curvature, top: int, losses: Sequence[float], *, optimizer: bool
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "extremes", asked.extremes
     yield "top", lambda: asked.top(min(top, asked.n))
     if optimizer:
         yield "step", asked.step
-        yield "stability", asked.stability
+        yield "stability", lambda: asked.stability(losses)
     yield "critical", asked.critical
     yield "check", asked.check
 

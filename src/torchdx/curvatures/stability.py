@@ -20,6 +20,9 @@ from torchdx.errors import CallError
 
 LEAST_LOSSES = 9
 EDGE = 0.9  # of the limit: from here on it is near
+# Times the limit: training hovers below; healthy runs reach 1.4 (docs/limits.md). With scales for
+# each coordinate (Adam) they are far above in the first steps.
+HOVERING = 2.0
 _RISE = 2.33  # standard deviations
 _MOST = 300  # losses that are looked at, the last ones
 
@@ -89,7 +92,7 @@ def stability(local: Local, limits: Limits, found: Extremes, losses: Sequence[fl
     sharp = _sharpness(found, limits)
     ratio = sharp.times(limits.lr / limits.limit)
     trend = trend_of(losses)
-    verdict, because = _verdict(ratio, trend)
+    verdict, because = _verdict(ratio, trend, scaled=limits.scale is not None)
     return Stability(
         verdict, because, ratio, limits.lr, _lr_limit(sharp, limits), sharp, limits.limit,
         limits.formula, limits.scale is not None, trend, local.about(), found.spent,
@@ -138,7 +141,7 @@ def _kendall(values: Sequence[float]) -> float:
     return total / math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
 
 
-def _verdict(ratio: Interval, trend: str) -> tuple[str, str]:
+def _verdict(ratio: Interval, trend: str, *, scaled: bool) -> tuple[str, str]:
     if ratio.high <= 0:
         return "no limit", "no direction curves upwards: no step size diverges by curvature here"
     told = f"lr is {short(ratio.middle)} of the largest stable one"
@@ -146,6 +149,11 @@ def _verdict(ratio: Interval, trend: str) -> tuple[str, str]:
         return "stable", told
     if ratio.high < 1:
         return "near the edge", told
+    return _beyond(ratio, told, trend, scaled=scaled)
+
+
+def _beyond(ratio: Interval, told: str, trend: str, *, scaled: bool) -> tuple[str, str]:
+    """At the limit or above, the losses tell a fault from where training goes by itself."""
     if trend == "rising":
         return "unstable", f"{told}, and the loss rises: lower it"
     if trend == "unknown":
@@ -153,6 +161,8 @@ def _verdict(ratio: Interval, trend: str) -> tuple[str, str]:
             "beyond the limit",
             f"{told}; give losses= to tell the edge of stability from a fault",
         )
+    if ratio.low > HOVERING and trend != "falling" and not scaled:
+        return "unstable", f"{told}, far above where training hovers, and the loss is {trend}"
     return (
         "edge of stability",
         f"{told}, but the loss is {trend}: training hovers there by itself, no fault",

@@ -14,6 +14,7 @@ from typing import cast
 
 import torch
 
+from torchdx.boot.nursery import Nursery
 from torchdx.errors import TorchdxError
 from torchdx.lab.rows import Rows
 from torchdx.lab.store import Seed, keep, versions
@@ -51,6 +52,7 @@ def run_seed(study: Study, size: Size, seed: int) -> tuple[Seed, Rows | None]:
         trace = traceback.format_exc()
         last = traceback.extract_tb(raised.__traceback__)[-1]
         error = f"{type(raised).__name__}: {raised} ({Path(last.filename).name}:{last.lineno})"
+    Nursery.close_all()  # what scripts of a study cost is known once their processes have ended
     told = Seed(
         study=study.name,
         size=size,

@@ -95,7 +95,9 @@ class Interceptor(Quiet):
 
         batch = _Batch(call.args, call.kwargs or {})
         with curvature(model, loss_fn, batch, optimizer) as asked:
-            found = questions.answers(asked, self._top, optimizer=optimizer is not None)
+            losses = self._observer.losses() if self._checkpoint is None else ()
+            steps = optimizer is not None
+            found = questions.answers(asked, self._top, optimizer=steps, losses=losses)
         first = next((t for _, t in tensors_at((call.args, dict(batch.kwargs))) if t.dim()), None)
         return {
             "words": questions.words(found),
