@@ -66,7 +66,7 @@ def watch(find: Find, waiting: str) -> int:
         follower = _line_by_line(find, waiting, terminal.console(stderr=False))
     if follower is None:
         return 0
-    record = follower.record
+    record, grown = follower.record, time.time() - follower.silent_s
     if follower.state == "running":
         out.print(
             f"The run goes on (step {step_of(record):,}). To look again: torchdx watch", style="dim"
@@ -77,7 +77,7 @@ def watch(find: Find, waiting: str) -> int:
         pid = record.meta.get("pid")
         out.print(Text(f"  its process ({pid}) is gone without having ended: killed?", "yellow"))
         return 1
-    if time.time() - follower.silent_s < began:
+    if grown < began:
         out.print(Text("  it had ended before; the next run: torchdx watch --next", "dim"))
     return 0
 
